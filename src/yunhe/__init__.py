@@ -1,0 +1,1 @@
+"""Yunhe: run a public AI programme with one chain of custody."""

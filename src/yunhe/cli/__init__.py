@@ -1,0 +1,1 @@
+"""The command line: it translates between people and floors and decides nothing."""

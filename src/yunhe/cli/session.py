@@ -1,0 +1,107 @@
+"""What every command shares: the language, the way to answer, the platform when it is needed."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from yunhe.kernel.language import Language, text
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from yunhe.app import Platform
+    from yunhe.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One invocation of the command line."""
+
+    language: Language
+    """Of everything printed."""
+    home: str | None
+    """``--home``, if given."""
+    as_json: bool
+    """Whether the answer goes to a program."""
+
+    @classmethod
+    def here(cls) -> Session:
+        """The invocation whose command is running."""
+        given = click.get_current_context().find_root().obj
+        return cls(given["language"], given["home"], given["as_json"])
+
+    def say(self, code: str, **params: str | int) -> str:
+        """A text in this session's language."""
+        return text(code, self.language, **params)
+
+    def settings(self) -> Settings:
+        """The settings of this invocation."""
+        from yunhe.settings import from_environment  # noqa: PLC0415
+
+        return from_environment(home=self.home)
+
+    @contextmanager
+    def platform(self) -> Iterator[Platform]:
+        """The platform in the home folder, opened for this command."""
+        from yunhe.app import open_platform  # noqa: PLC0415
+
+        with open_platform(self.settings()) as platform:
+            yield platform
+
+    def answer(self, value: Mapping[str, object], shown: RenderableType | None = None) -> None:
+        """Print the answer: JSON for a program, ``shown`` for a person."""
+        if self.as_json:
+            click.echo(json.dumps(value, ensure_ascii=False, sort_keys=True))
+        elif shown is not None:
+            console().print(shown)
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A terminal that wraps at its own width and shows no colour when told not to."""
+    from rich.console import Console  # noqa: PLC0415
+
+    return Console(stderr=stderr, highlight=False, soft_wrap=False)
+
+
+class Shown:
+    """Progress on standard error: a live line on a terminal, one line a step elsewhere."""
+
+    _EVERY_SECONDS = 0.1
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._last = ("", 0.0)
+
+    def step(self, what: str, *, done: int, total: int | None = None) -> None:
+        """Show a step; a live line is redrawn at most ten times a second."""
+        if self._session.as_json:
+            if what.startswith("plans.stage."):
+                event = {"event": "progress", "stage": what, "done": done, "total": total}
+                click.echo(json.dumps(event), err=True)
+            return
+        name, at = self._last
+        now, finished = time.monotonic(), total is not None and done >= total
+        if name == what and not finished and now - at < self._EVERY_SECONDS:
+            return
+        said = self._session.say(what)
+        if self._live:
+            tail = f"{done:,}" + (f" / {total:,}" if total else "")
+            click.echo(f"\r\x1b[2K  {said}  {tail}", nl=False, err=True)
+        elif name != what:
+            click.echo(f"  {said}", err=True)
+        self._last = (what, now)
+
+    def close(self) -> None:
+        """Leave the live line clean."""
+        if self._live and self._last[0]:
+            click.echo("\r\x1b[2K", nl=False, err=True)

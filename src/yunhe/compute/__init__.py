@@ -1,0 +1,1 @@
+"""Pools, awards, vouchers, workloads, placement, metering and settlement."""

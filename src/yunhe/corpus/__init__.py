@@ -1,0 +1,1 @@
+"""Cleansing of text with a reason for every decision, and dataset certificates."""

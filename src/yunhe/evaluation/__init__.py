@@ -1,0 +1,1 @@
+"""Held-out splits, baselines, statistics and gates."""

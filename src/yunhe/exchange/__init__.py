@@ -1,0 +1,1 @@
+"""Listings, orders, contracts, grants and access to datasets."""

@@ -1,0 +1,1 @@
+"""Risk tiers, measures due and release approvals."""

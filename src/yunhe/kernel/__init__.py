@@ -1,0 +1,1 @@
+"""Ids, clock, units, errors, canonical bytes and language: the standard library only."""

@@ -1,0 +1,1 @@
+"""Double entry for money, device-seconds, vouchers and privacy budgets."""

@@ -1,0 +1,1 @@
+"""Registry, training entry points and the serving gateway."""

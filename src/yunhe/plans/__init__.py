@@ -1,0 +1,1 @@
+"""Declarative end-to-end plans: one file describes the chain from raw text to an answer."""

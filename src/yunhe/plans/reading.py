@@ -1,0 +1,161 @@
+"""Reads a plan file; every fault is reported at once with its line and column."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from yunhe.kernel.errors import Finding, Invalid, NotFound
+from yunhe.plans.domain import Plan
+
+PLAN_BYTES_MAX = 1 << 20
+"""A plan is written by a person; more than this is not one."""
+
+Path_ = tuple[str | int, ...]
+_SAFE = yaml.SafeLoader
+
+
+class _Marked(_SAFE):
+    """PyYAML's safe loader that refuses duplicate keys and remembers where each value stood."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self.duplicates: list[tuple[str, yaml.Mark]] = []
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """As the library's, without aliases: a few of them nested would stand for billions."""
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not used", mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:  # noqa: FBT001, FBT002 (the library's signature)
+        """As the library's, and notes keys given twice, of which YAML keeps only the last."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    self.duplicates.append((key.value, key.start_mark))
+                seen.add(key.value)
+        return super().construct_mapping(node, deep=deep)
+
+
+def read_plan(path: Path) -> Plan:
+    """The plan in ``path``.
+
+    Errors: `NotFound` ``plans.no_file``; `Invalid` ``plans.invalid`` with one finding per fault,
+    each at ``file:line:column``.
+    """
+    try:
+        with path.open("rb") as handle:
+            raw = handle.read(PLAN_BYTES_MAX + 1)
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        raise NotFound("plans.no_file", path=str(path)) from None
+    if len(raw) > PLAN_BYTES_MAX:
+        raise _invalid(path, [Finding(str(path), "plans.too_large")])
+    try:
+        source = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise _invalid(path, [Finding(f"{path}:{line}", "plans.not_utf8")]) from None
+    return _parse(source, path)
+
+
+def _parse(source: str, path: Path) -> Plan:
+    loader = _Marked(source)
+    try:
+        node = loader.get_single_node()
+        value = loader.construct_document(node) if node is not None else None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = _where(path, mark)
+        problem = " ".join(part for part in (error.problem, error.context) if part)
+        finding = Finding(where, "plans.yaml_broken", (("problem", problem),))
+        raise _invalid(path, [finding]) from None
+    except RecursionError:
+        raise _invalid(path, [Finding(str(path), "plans.too_deep")]) from None
+    finally:
+        loader.dispose()
+    findings = [
+        Finding(_where(path, mark), "plans.key_twice", (("key", key),))
+        for key, mark in loader.duplicates
+    ]
+    if not isinstance(value, dict):
+        raise _invalid(path, [Finding(f"{path}:1:1", "plans.not_mapping")])
+    marks = _marks(node)
+    try:
+        plan = Plan.model_validate(value)
+    except ValidationError as error:
+        findings += [_finding(path, marks, item) for item in error.errors(include_url=False)]
+    else:
+        findings += [
+            Finding(_where(path, marks.get(field)), "plans.name_unknown", (("name", name),))
+            for field, name in plan.unresolved()
+        ]
+    if findings:
+        raise _invalid(path, findings)
+    return plan
+
+
+def _invalid(path: Path, findings: Sequence[Finding]) -> Invalid:
+    return Invalid("plans.invalid", path=str(path), count=len(findings), findings=findings)
+
+
+def _where(path: Path, mark: yaml.Mark | None) -> str:
+    return f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+
+
+def _marks(node: yaml.Node | None) -> dict[Path_, yaml.Mark]:
+    """Where each value stands; under ``(*path, "")`` where its key stands."""
+    marks: dict[Path_, yaml.Mark] = {}
+
+    def walk(part: yaml.Node, path: Path_) -> None:
+        marks[path] = part.start_mark
+        if isinstance(part, yaml.MappingNode):
+            for key, item in part.value:
+                marks[(*path, key.value, "")] = key.start_mark
+                walk(item, (*path, key.value))
+        elif isinstance(part, yaml.SequenceNode):
+            for index, item in enumerate(part.value):
+                walk(item, (*path, index))
+
+    if node is not None:
+        walk(node, ())
+    return marks
+
+
+_CODES = {
+    "extra_forbidden": "plans.unknown_key",
+    "missing": "plans.missing_key",
+    "greater_than_equal": "plans.too_small",
+    "less_than_equal": "plans.too_big",
+    "literal_error": "plans.not_one_of",
+    "int_type": "plans.not_integer",
+    "int_parsing": "plans.not_integer",
+    "int_from_float": "plans.not_integer",
+    "string_type": "plans.not_text",
+    "string_pattern_mismatch": "plans.pattern",
+    "decimal_parsing": "plans.not_decimal",
+    "decimal_type": "plans.not_decimal",
+    "bool_type": "plans.not_boolean",
+    "bool_parsing": "plans.not_boolean",
+}
+_LIMITS = ("ge", "le", "expected", "pattern")
+
+
+def _finding(path: Path, marks: Mapping[Path_, yaml.Mark], item: ErrorDetails) -> Finding:
+    loc: Path_ = tuple(item["loc"])
+    kind = item["type"]
+    field = ".".join(str(part) for part in loc)
+    mark = marks.get((*loc, "")) if kind == "extra_forbidden" else marks.get(loc)
+    known = loc
+    while mark is None and known:  # a missing field is reported where its parent stands
+        known = known[:-1]
+        mark = marks.get(known)
+    limit = next((str(item["ctx"][name]) for name in _LIMITS if name in item.get("ctx", {})), "")
+    params = (("field", field), ("problem", item["msg"]), ("limit", limit))
+    return Finding(_where(path, mark), _CODES.get(kind, "plans.bad_value"), params)

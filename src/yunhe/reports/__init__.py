@@ -1,0 +1,1 @@
+"""Pages and charts from plain data."""

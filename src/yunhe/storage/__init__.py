@@ -1,0 +1,1 @@
+"""Database, blobs, leases and idempotency keys: where every floor keeps its state."""

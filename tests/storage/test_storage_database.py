@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from yunhe.kernel.errors import Conflict, Unavailable
+from yunhe.storage import idempotency
+from yunhe.storage.database import Database
+
+
+def test_a_block_that_raises_leaves_nothing_behind(storage):
+    with pytest.raises(RuntimeError, match="half-way"), storage.database.begin() as tx:
+        idempotency.remember(tx, tenant="t", key="k", request=1, answer=2, at_us=0)
+        raise RuntimeError("half-way")
+    with storage.database.read() as tx:
+        assert idempotency.recall(tx, tenant="t", key="k", request=1) is None
+
+
+def test_the_database_flushes_at_commit_and_keeps_a_write_ahead_log(storage):
+    with storage.database.read() as tx:
+        assert tx.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+        assert tx.execute(text("PRAGMA synchronous")).scalar() == 2
+        assert tx.execute(text("PRAGMA foreign_keys")).scalar() == 1
+
+
+def test_writers_in_many_threads_queue_and_lose_nothing(storage):
+    with storage.database.begin() as tx:
+        tx.execute(text("CREATE TABLE counter (n INTEGER)"))
+        tx.execute(text("INSERT INTO counter VALUES (0)"))
+
+    def add_one(_: int) -> None:
+        with storage.database.begin() as tx:
+            n = tx.execute(text("SELECT n FROM counter")).scalar_one()
+            tx.execute(text("UPDATE counter SET n = :n"), {"n": n + 1})
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(add_one, range(200)))
+    with storage.database.read() as tx:
+        assert tx.execute(text("SELECT n FROM counter")).scalar_one() == 200
+
+
+def test_a_reader_sees_one_state_while_a_writer_commits(storage):
+    with storage.database.begin() as tx:
+        tx.execute(text("CREATE TABLE seen (n INTEGER)"))
+    written = threading.Event()
+    with storage.database.read() as reader:
+        before = reader.execute(text("SELECT count(*) FROM seen")).scalar_one()
+
+        def write() -> None:
+            with storage.database.begin() as tx:
+                tx.execute(text("INSERT INTO seen VALUES (1)"))
+            written.set()
+
+        threading.Thread(target=write).start()
+        assert written.wait(10)
+        assert reader.execute(text("SELECT count(*) FROM seen")).scalar_one() == before
+    with storage.database.read() as reader:
+        assert reader.execute(text("SELECT count(*) FROM seen")).scalar_one() == before + 1
+
+
+def test_a_file_that_is_no_database_is_named_with_advice(tmp_path):
+    path = tmp_path / "yunhe.db"
+    path.write_bytes(b"these are not the bytes of a database" * 100)
+    with pytest.raises(Unavailable) as caught, Database.at(path).begin():
+        pass
+    assert caught.value.code == "storage.damaged"
+    assert str(path) in caught.value.message("en")
+
+
+def test_a_folder_that_does_not_exist_is_named_with_advice(tmp_path):
+    with pytest.raises(Unavailable) as caught, Database.at(tmp_path / "no" / "y.db").begin():
+        pass
+    assert caught.value.code == "storage.cannot_open"
+
+
+def test_a_full_disk_is_told_as_such_and_the_transaction_is_undone(storage):
+    with storage.database.begin() as tx:
+        tx.execute(text("CREATE TABLE big (x BLOB)"))
+    with pytest.raises(Unavailable) as caught, storage.database.begin() as tx:
+        pages = tx.execute(text("PRAGMA page_count")).scalar_one()
+        tx.execute(text(f"PRAGMA max_page_count={pages + 2}"))  # SQLite's own word for a full disk
+        tx.execute(text("INSERT INTO big VALUES (zeroblob(1000000))"))
+    assert caught.value.code == "storage.disk_full"
+    assert "full" in caught.value.message("en")
+    storage.database.close()
+    with storage.database.read() as tx:
+        assert tx.execute(text("SELECT count(*) FROM big")).scalar_one() == 0
+
+
+def test_a_database_that_stays_locked_is_a_conflict_worth_a_retry(storage, tmp_path, monkeypatch):
+    monkeypatch.setattr("yunhe.storage.dialect.BUSY_TIMEOUT_MS", 50)
+    impatient = Database.at(tmp_path / "yunhe.db")
+    other = sqlite3.connect(tmp_path / "yunhe.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Conflict) as caught, impatient.begin():
+        pass
+    assert caught.value.code == "storage.busy"
+    assert caught.value.retryable
+    other.close()
+
+
+def test_no_sql_of_one_database_is_written_outside_the_dialect_module():
+    source = Path(__file__).parents[2] / "src" / "yunhe"
+    words = ("PRAGMA", "sqlalchemy.dialects", "import sqlite3", "AUTOINCREMENT", "INSERT OR ")
+    offenders = [
+        f"{path.relative_to(source)}: {word}"
+        for path in source.rglob("*.py")
+        for word in words
+        if word in path.read_text("utf-8") and path.name != "dialect.py"
+    ]
+    assert offenders == []

@@ -1,0 +1,14 @@
+#!/bin/sh
+# Debian packages that only tests of real programs need. Without root (or without Debian) nothing
+# happens, and the tests that need them skip and say so.
+set -u
+[ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 || exit 0
+wanted=""
+command -v bwrap >/dev/null 2>&1 || wanted="$wanted bubblewrap"
+command -v git >/dev/null 2>&1 || wanted="$wanted git"
+[ -z "$wanted" ] && exit 0
+echo "Installing for the tests:$wanted"
+export DEBIAN_FRONTEND=noninteractive
+# shellcheck disable=SC2086
+{ apt-get update -qq && apt-get install -y -qq --no-install-recommends $wanted; } >/dev/null 2>&1 \
+  || echo "Could not install$wanted; the tests that need it will skip."
