@@ -1,0 +1,1 @@
+"""How synthetic hotline tickets are made; ``../generate.py`` is the door."""
