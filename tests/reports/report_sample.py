@@ -302,7 +302,7 @@ def full() -> Chain:
                 "yunhe run examples/hotline/plan.yaml",
             ),
             Command(
-                Both("Verify the receipt anywhere.", "在任何地方核验收据。"),
+                Both("Verify the receipt anywhere.", "在任何地方核验凭证。"),
                 "yunhe verify receipt.json --trust trust.txt",
             ),
         ),
