@@ -1,0 +1,1 @@
+"""Entry points that run as workloads: a job file in, artefacts out."""
