@@ -189,3 +189,22 @@ def test_serving_needs_no_training_library():
         [sys.executable, "-I", "-c", program], check=False, capture_output=True, text=True
     )
     assert (ran.returncode, ran.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("classes", [("好", "差"), ("交通", "环境", "道路")])
+def test_a_classifier_read_back_predicts_the_same_however_its_weights_lay_in_memory(classes, order):
+    kept = made(classes)
+    lying = Classifier(
+        kept.classes,
+        kept.ngrams,
+        kept.vocabulary,
+        np.asarray(kept.weights, order=order),
+        kept.bias,
+    )
+    read = from_bytes(lying.to_bytes())
+    assert lying.to_bytes() == kept.to_bytes()
+    np.testing.assert_array_equal(read.weights, kept.weights)
+    np.testing.assert_array_equal(
+        read.predict(TRAIN).probabilities, kept.predict(TRAIN).probabilities
+    )

@@ -78,7 +78,8 @@ class Classifier:
         )
         tensors: Tensors = {
             "vocabulary": self.vocabulary,
-            "weights": self.weights,
+            # safetensors writes the buffer as it lies: columns first would come back transposed.
+            "weights": np.ascontiguousarray(self.weights),
             "bias": self.bias,
         }
         data: bytes = safetensors.numpy.save(tensors, {_METADATA_KEY: settings.decode()})
