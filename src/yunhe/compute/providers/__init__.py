@@ -1,0 +1,1 @@
+"""Everything that really runs workloads, one module per kind, behind one seam."""
