@@ -15,41 +15,20 @@ PREFIX = "YUNHE_"
 
 
 class Settings(BaseModel):
-    """What an operator chooses; read from the environment, overridden by command-line options."""
+    """What an operator chooses; read from the environment, overridden by command-line options.
+
+    What each setting means stands in the locale files under ``settings.<name>``, in both languages,
+    so that `yunhe settings` and docs/settings.md say the same.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    home: Path = Field(
-        default=Path(".yunhe"),
-        description="Folder with the database, the artefacts, the keys and the reports.",
-    )
-    database_url: str = Field(
-        default="",
-        description="SQLAlchemy address of the database; empty: SQLite in the home folder.",
-    )
-    origin: str = Field(
-        default="yunhe.local/log",
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9./_-]{0,99}$",
-        description="Name of this operator's custody log, part of every checkpoint.",
-    )
-    checkpoints: str = Field(
-        default="",
-        description=(
-            "Second place for checkpoints: a file, or git+<repository>; "
-            "empty: witness/checkpoints.txt beside the home folder's database."
-        ),
-    )
-    threads: int = Field(
-        default=0, ge=0, le=256, description="Threads for bulk text work; 0: one per processor."
-    )
-    isolation: str = Field(
-        default="auto",
-        pattern=r"^(auto|bubblewrap|approved)$",
-        description=(
-            "How workloads are kept apart: bubblewrap, approved (only approved entry points run), "
-            "or auto: bubblewrap where it works."
-        ),
-    )
+    home: Path = Path(".yunhe")
+    database_url: str = ""
+    origin: str = Field(default="yunhe.local/log", pattern=r"^[A-Za-z0-9][A-Za-z0-9./_-]{0,99}$")
+    checkpoints: str = ""
+    threads: int = Field(default=0, ge=0, le=256)
+    isolation: str = Field(default="auto", pattern=r"^(auto|bubblewrap|approved)$")
 
     def database_path(self) -> Path:
         """The SQLite file used when no address is set."""

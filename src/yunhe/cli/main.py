@@ -117,9 +117,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     language = language_of(given)
     try:
-        LazyGroup(language).main(given, prog_name="yunhe", standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        # Outside its standalone mode the library returns the code of `Context.exit`.
+        sys.exit(LazyGroup(language).main(given, prog_name="yunhe", standalone_mode=False))
     except click.ClickException as wrong:
         wrong.show()
         sys.exit(wrong.exit_code)

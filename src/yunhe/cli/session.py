@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from yunhe.kernel.errors import NotFound
 from yunhe.kernel.language import Language, text
 
 if TYPE_CHECKING:
@@ -50,11 +51,18 @@ class Session:
         return from_environment(home=self.home)
 
     @contextmanager
-    def platform(self) -> Iterator[Platform]:
-        """The platform in the home folder, opened for this command."""
+    def platform(self, *, create: bool = False) -> Iterator[Platform]:
+        """The platform in the home folder, opened for this command.
+
+        Errors: `NotFound` ``cli.no_home`` unless it is there or may be created: a mistyped path
+        must not look like an empty platform.
+        """
         from yunhe.app import open_platform  # noqa: PLC0415
 
-        with open_platform(self.settings()) as platform:
+        settings = self.settings()
+        if not create and not settings.database_url and not settings.database_path().is_file():
+            raise NotFound("cli.no_home", home=str(settings.home))
+        with open_platform(settings) as platform:
             yield platform
 
     def answer(self, value: Mapping[str, object], shown: RenderableType | None = None) -> None:

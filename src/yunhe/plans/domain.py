@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from yunhe.identity.domain import Kind, Role
+
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
 """A short name used inside a plan."""
 Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$")]
@@ -36,10 +38,7 @@ class Organisation(Part):
 
     name: Line
     """Its name."""
-    kind: Literal[
-        "operator", "provider", "data_holder", "university", "company", "sme",
-        "service_provider", "evaluator", "regulator",
-    ]  # fmt: skip
+    kind: Kind
     """What sort of organisation it is."""
 
 
@@ -50,7 +49,7 @@ class Member(Part):
     """The organisation's name in this plan."""
     name: Line
     """What the person is called; stays in the database, never in the log."""
-    roles: tuple[Word, ...] = Field(min_length=1)
+    roles: tuple[Role, ...] = Field(min_length=1)
     """What the person may do."""
 
 
@@ -63,6 +62,15 @@ class Columns(Part):
     """The class the text belongs to."""
     id: Line | None = None
     """The document's own name; its position where there is none."""
+
+
+class Profile(Part):
+    """A cleansing profile and the thresholds that this plan changes."""
+
+    name: Word = "zh-short"
+    """Which profile."""
+    changes: dict[str, dict[str, int]] = {}
+    """Step → threshold → value; the certificate says that the plan changed them."""
 
 
 class Listing(Part):
@@ -93,8 +101,8 @@ class Data(Part):
     """The licence it is held under."""
     synthetic: bool
     """Whether it was generated rather than collected."""
-    profile: dict[str, object] = {}
-    """Changes to the cleansing profile's thresholds."""
+    profile: Profile = Profile()
+    """How it is cleansed."""
     listing: Listing
     """The offer."""
 
@@ -155,8 +163,6 @@ class Compute(Part):
 
     pool: Pool
     """The supply."""
-    consumer: Word
-    """The organisation that trains."""
     funds: Amount
     """Money it starts with."""
     award: Award
@@ -225,14 +231,14 @@ class Approval(Part):
 
     member: Word
     """Who."""
-    role: Word
+    role: Role
     """In which role."""
 
 
 class Governance(Part):
     """Risk and release."""
 
-    facts: dict[str, Fact | list[str]]
+    facts: dict[str, Fact | tuple[str, ...]]
     """Answers to the questionnaire; what is left out counts as unknown."""
     approvals: tuple[Approval, ...] = Field(min_length=1)
     """Who approves; two people in two roles are needed."""
@@ -289,12 +295,16 @@ class Plan(Part):
     serving: Serving
     """How it answers."""
 
+    @property
+    def consumer(self) -> str:
+        """The organisation that trains: the one that holds the grant to the data."""
+        return self.members[self.buyer].organisation
+
     def unresolved(self) -> list[tuple[tuple[str | int, ...], str]]:
         """Names that stand for nobody in this plan: where each is written, and the name."""
         organisations: list[tuple[tuple[str | int, ...], str]] = [
             (("data", "holder"), self.data.holder),
             (("compute", "pool", "provider"), self.compute.pool.provider),
-            (("compute", "consumer"), self.compute.consumer),
             (("evaluation", "evaluator"), self.evaluation.evaluator),
         ]
         for name, member in self.members.items():

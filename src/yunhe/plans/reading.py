@@ -55,6 +55,11 @@ def read_plan(path: Path) -> Plan:
             raw = handle.read(PLAN_BYTES_MAX + 1)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise NotFound("plans.no_file", path=str(path)) from None
+    return parse_plan(raw, path)
+
+
+def parse_plan(raw: bytes, path: Path) -> Plan:
+    """The plan in these bytes; ``path`` is what findings call them. Errors: as `read_plan`."""
     if len(raw) > PLAN_BYTES_MAX:
         raise _invalid(path, [Finding(str(path), "plans.too_large")])
     try:

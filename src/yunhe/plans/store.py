@@ -19,6 +19,7 @@ runs = Table(
     Column("plan", Text, nullable=False),
     Column("plan_digest", Digest, nullable=False),
     Column("input_digest", Digest, nullable=False),
+    Column("input_path", Text, nullable=False),
     Column("started_at_us", Instant, nullable=False),
     Column("finished_at_us", Instant),
     Column("passed", Boolean),
@@ -42,6 +43,10 @@ class StoredRun:
     """Derived from the plan and the input, so the same command is the same run."""
     plan: str
     """The plan's name."""
+    plan_digest: str
+    """The plan's text, kept as a blob."""
+    input_path: str
+    """Where the raw input lay; its bytes stay with their holder."""
     started_at_us: int
     """When it was first started."""
     finished_at_us: int | None
@@ -59,7 +64,14 @@ class StoredStage:
 
 
 def add_run(
-    tx: Transaction, *, run: str, plan: str, plan_digest: str, input_digest: str, at_us: int
+    tx: Transaction,
+    *,
+    run: str,
+    plan: str,
+    plan_digest: str,
+    input_digest: str,
+    input_path: str,
+    at_us: int,
 ) -> None:
     """Write the run down unless it is known."""
     row: dict[str, object] = {
@@ -67,6 +79,7 @@ def add_run(
         "plan": plan,
         "plan_digest": plan_digest,
         "input_digest": input_digest,
+        "input_path": input_path,
         "started_at_us": at_us,
     }
     dialect.insert_new(tx, runs, [row])
@@ -78,8 +91,15 @@ def find_run(tx: Transaction, run: str | None) -> StoredRun | None:
     if run is not None:
         query = query.where(runs.c.id == run)
     row = tx.execute(query).one_or_none()
-    return (
-        None if row is None else StoredRun(row.id, row.plan, row.started_at_us, row.finished_at_us)
+    if row is None:
+        return None
+    return StoredRun(
+        row.id,
+        row.plan,
+        row.plan_digest,
+        row.input_path,
+        row.started_at_us,
+        row.finished_at_us,
     )
 
 

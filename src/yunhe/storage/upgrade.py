@@ -9,7 +9,7 @@ from sqlalchemy import Connection, inspect, text
 from yunhe.kernel.errors import Conflict
 from yunhe.storage.database import Database
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest revision; a test holds it equal to the newest file under ``migrations/versions``."""
 
 

@@ -1,0 +1,1 @@
+"""Turns what a run left behind into the plain values of a report."""
