@@ -172,7 +172,9 @@ def open_platform(settings: Settings, clock: Clock | None = None) -> Iterator[Pl
         database = Database.at(settings.database_path())
     try:
         upgrade(database)
-        storage = Storage(database, LocalBlobs(home / "blobs"), clock or SystemClock())
+        blobs = LocalBlobs(home / "blobs")
+        storage = Storage(database, blobs, clock or SystemClock())
+        blobs.sweep(now_us=storage.clock.now_us())
         signer = custody.create_log(home, settings.origin)
         publisher = _publisher(settings)
         sequencer = Sequencer(storage, signer, [publisher])

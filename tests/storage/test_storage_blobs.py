@@ -94,3 +94,16 @@ def test_what_a_disk_says_becomes_advice(tmp_path, number, code):
     error = explain_os_error(OSError(number, "said so"), tmp_path)
     assert error.code == f"storage.{code}"
     assert str(tmp_path) in error.message("zh")
+
+
+def test_what_a_killed_writer_left_is_swept_and_a_writer_at_work_is_not(blobs):
+    kept = blobs.put(b"whole")
+    old, fresh = blobs.root / ".incoming-old", blobs.root / ".incoming-fresh"
+    for path in (old, fresh):
+        path.write_bytes(b"half")
+    now_us = fresh.stat().st_mtime_ns // 1_000
+    os.utime(old, ns=(0, 0))
+    assert blobs.sweep(now_us=now_us) == 1
+    assert not old.exists()
+    assert fresh.exists()
+    assert blobs.read(kept.digest) == b"whole"

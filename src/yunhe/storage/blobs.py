@@ -8,13 +8,16 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
+from yunhe.kernel.clock import SECOND_US
 from yunhe.kernel.errors import Invalid, NotFound, Unavailable
 
+LEFT_OVER_SECONDS = 3_600
+"""A half-written file that has not changed for so long has no writer any more."""
 _CHUNK_BYTES = 1 << 20
 _HEX = frozenset("0123456789abcdef")
 
@@ -59,6 +62,19 @@ class LocalBlobs:
     def __init__(self, root: Path) -> None:
         """``root`` is created when the first blob is stored."""
         self.root = root
+
+    def sweep(self, *, now_us: int) -> int:
+        """Remove what killed writers left half-written; returns how many files.
+
+        Only files older than `LEFT_OVER_SECONDS` go, so no writer at work loses its own.
+        """
+        swept = 0
+        for left in self.root.glob(".incoming-*"):
+            with suppress(OSError):  # its writer, or another sweep, was faster
+                if now_us - left.stat().st_mtime_ns // 1_000 > LEFT_OVER_SECONDS * SECOND_US:
+                    left.unlink()
+                    swept += 1
+        return swept
 
     def path(self, digest: str) -> Path:
         """Where the blob lies (whether or not it exists).

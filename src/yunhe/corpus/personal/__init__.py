@@ -1,0 +1,1 @@
+"""Finding personal details in Chinese text: one module per family of details."""

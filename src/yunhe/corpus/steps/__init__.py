@@ -1,0 +1,1 @@
+"""One step of cleansing per module, each with a ``STEP``; a profile names the ones it wants."""
