@@ -52,8 +52,8 @@ class Platform:
         """The public keys of the log, for whoever checks receipts."""
         return self.settings.home / "trust.txt"
 
-    def equipment(self) -> Equipment:
-        """What a run of a plan works with."""
+    def equipment(self, *, program: str = "yunhe") -> Equipment:
+        """What a run of a plan works with; ``program`` is how a person calls the command line."""
         return Equipment(
             storage=self.storage,
             home=self.settings.home,
@@ -63,6 +63,7 @@ class Platform:
             checkpoints=self.publisher.read,
             gateway=self.gateway,
             threads=self.settings.threads or os.cpu_count() or 1,
+            program=program,
         )
 
     def _provider(self) -> LocalProvider:

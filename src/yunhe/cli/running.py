@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from yunhe.cli.session import Session, Shown, console
+from yunhe.cli.session import Session, Shown, console, program
 from yunhe.kernel.errors import YunheError
 from yunhe.kernel.language import Language, text
 
@@ -76,7 +76,7 @@ def _execute(session: Session, platform: Platform, plan: Path, source: Source | 
     from yunhe.plans.outcome import write_outcome  # noqa: PLC0415
 
     shown = Shown(session)
-    prepared = service.prepare(platform.equipment(), plan, source, shown)
+    prepared = service.prepare(platform.equipment(program=program()), plan, source, shown)
     reused = service.finished(prepared)
     try:
         passed = service.execute(prepared)
@@ -113,7 +113,8 @@ def _show(session: Session, outcome: Outcome) -> None:
     if outcome.receipt is not None:
         receipt, trust = str(outcome.receipt), str(outcome.facts["trust"])
         click.echo(session.say("cli.run.receipt", path=receipt))
-        click.echo(session.say("cli.run.check_elsewhere", receipt=receipt, trust=trust))
+        said = {"receipt": receipt, "trust": trust, "program": program()}
+        click.echo(session.say("cli.run.check_elsewhere", **said))
 
 
 def report(language: Language) -> click.Command:
@@ -132,7 +133,7 @@ def report(language: Language) -> click.Command:
 
         session = Session.here()
         with session.platform() as platform:
-            found = service.reopen(platform.equipment(), run, Shown(session))
+            found = service.reopen(platform.equipment(program=program()), run, Shown(session))
             outcome = write_outcome(
                 found,
                 language=session.language,

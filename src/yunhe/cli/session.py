@@ -80,6 +80,13 @@ def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, highlight=False, soft_wrap=False)
 
 
+def program() -> str:
+    """How this command line was called, where that helps and tells nothing about the machine."""
+    called = sys.argv[0]
+    relative = "/" in called and not called.startswith("/") and called.endswith("/yunhe")
+    return called if relative else "yunhe"
+
+
 class Shown:
     """Progress on standard error: a live line on a terminal, one line a step elsewhere."""
 

@@ -40,6 +40,8 @@ class Equipment:
     """Serve the deployed routes on loopback; gives the address."""
     threads: int
     """For bulk text work."""
+    program: str = "yunhe"
+    """How a person calls the command line here; reports print commands with it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,15 +160,15 @@ def _tampered(run: Run) -> tuple[TamperLine, ...]:
 
 
 def _verify_command(run: Run) -> str:
-    home = run.equipment.home
-    return f"yunhe verify {home}/receipts/latest.json --trust {home}/trust.txt"
+    home, program = run.equipment.home, run.equipment.program
+    return f"{program} verify {home}/receipts/latest.json --trust {home}/trust.txt"
 
 
 def _commands(run: Run) -> tuple[Command, ...]:
-    home = run.equipment.home
+    called = f"{run.equipment.program} --home {run.equipment.home}"
     return (
         Command(Phrase("plans.command.verify"), _verify_command(run)),
-        Command(Phrase("plans.command.accounts"), f"yunhe --home {home} accounts"),
-        Command(Phrase("plans.command.audit"), f"yunhe --home {home} log --audit"),
-        Command(Phrase("plans.command.tamper"), f"yunhe --home {home} report --tamper"),
+        Command(Phrase("plans.command.accounts"), f"{called} accounts"),
+        Command(Phrase("plans.command.audit"), f"{called} log --audit"),
+        Command(Phrase("plans.command.tamper"), f"{called} report --tamper"),
     )
