@@ -164,7 +164,8 @@ def open_platform(settings: Settings, clock: Clock | None = None) -> Iterator[Pl
     """
     home = settings.home
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        # Rows name people and artefacts hold text: a new home is its owner's alone.
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise explain_os_error(error, home) from error
     if settings.database_url:
