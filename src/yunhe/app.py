@@ -132,15 +132,16 @@ class Platform:
             return log_rows.latest(tx)
 
     def audit(self, outside: Path | None) -> Audit:
-        """Recompute the log; with ``outside`` also hold it against checkpoints kept there."""
+        """Recompute the log and hold it against the checkpoints published outside.
+
+        Those are the configured place's, unless ``outside`` names a file; an emptied database that
+        once published is thereby found.
+        """
         trust = custody.trust(self.settings.home)
         own = custody.audit(self.storage, trust)
-        if outside is None:
+        kept = self.publisher.read() if outside is None else _text_of(outside)
+        if outside is None and not kept:
             return own
-        try:
-            kept = outside.read_text("utf-8")
-        except OSError as error:
-            raise explain_os_error(error, outside) from error
         other = custody.check_outside(self.storage, [kept], trust=trust)
         return Audit(
             own.leaves,
@@ -149,6 +150,13 @@ class Platform:
             own.checkpoints + other.checkpoints,
             own.problems + other.problems,
         )
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", errors="replace")
+    except OSError as error:
+        raise explain_os_error(error, path) from error
 
 
 def _ignore(_: object) -> None:

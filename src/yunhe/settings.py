@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from yunhe.kernel.errors import Finding, Invalid
 
+NOT_SETTINGS = frozenset({"YUNHE_TRACE"})
+"""Variables of the same prefix for developers: YUNHE_TRACE shows the trace of a fault of ours."""
 PREFIX = "YUNHE_"
 """Environment variables are the setting's name in capitals after this."""
 
@@ -46,7 +48,7 @@ def from_environment(environment: Mapping[str, str] = os.environ, **given: objec
         key = name.removeprefix(PREFIX).lower()
         if key in Settings.model_fields and name.startswith(PREFIX):
             values[key] = value
-        elif name.startswith(PREFIX):
+        elif name.startswith(PREFIX) and name not in NOT_SETTINGS:
             findings.append(Finding(name, "settings.unknown"))
     values.update({key: value for key, value in given.items() if value is not None})
     try:

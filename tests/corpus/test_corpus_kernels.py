@@ -294,3 +294,8 @@ def test_reading_again_never_fails_and_keeps_ascii_in_order(text: str) -> None:
     if found:
         kept = [c for c in text if c.isascii()]
         assert [c for c in found[0] if c.isascii()] == kept
+
+
+def test_of_no_documents_there_are_no_first_occurrences():
+    for shape in ((0, 2), (0, 1)):
+        assert hashing.first_occurrences(np.empty(shape, np.uint64)).tolist() == []

@@ -99,7 +99,7 @@ def _written_down(desk: Desk) -> bool:
 
 
 def left_running(home: Path) -> list[str]:
-    """Processes that have to do with a home: named on their command line, or seen inside it.
+    """Processes that have to do with a home: it is on their command line, or they work in it.
 
     A process in a sandbox names no folder of ours, but what its sandbox shows it was mounted from
     there.
@@ -112,8 +112,9 @@ def left_running(home: Path) -> list[str]:
         try:
             line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             mounts = (folder / "mountinfo").read_text("utf-8", errors="replace")
+            works_in = str((folder / "cwd").readlink())
         except OSError:
             continue  # it ended while we looked, or is not ours
-        if mark in line or mark in mounts:
+        if any(mark in where for where in (line, mounts, works_in)):
             found.append(f"{folder.name} {line[:200]}")
     return found

@@ -320,7 +320,7 @@ def test_an_expired_key_is_refused_by_the_gateway(copied):
 def test_interrupting_with_ctrl_c_leaves_nothing_half_done(desk, finished):
     process = subprocess.Popen(
         desk.command("--json", *desk.task()),
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=ENVIRONMENT,
@@ -329,9 +329,10 @@ def test_interrupting_with_ctrl_c_leaves_nothing_half_done(desk, finished):
         if "plans.stage.compute" in line:
             break
     process.send_signal(2)
-    _, said = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "Run the same command again" in said
+    assert json.loads(said)["kind"] == "interrupted"
+    assert "Run the same command again" in json.loads(said)["message"]
     assert desk.result()["model_digest"] == finished[1]["model_digest"]
     assert State.of(desk) == State.of(finished[0])
 
@@ -340,10 +341,12 @@ def test_interrupting_with_ctrl_c_leaves_nothing_half_done(desk, finished):
 def test_several_plans_and_inputs_share_a_home_without_standing_in_each_others_way(
     desk, tickets, tmp_path
 ):
-    # Each run leaves a workload that asks for 300 s more than one award; two awards admit it.
+    # Each run asks for 300 s more than one award; had the first left its workload in the queue, the
+    # second award would have admitted and started it.
     plan = changed_plan(tmp_path, *EASY, ("wall_seconds: 7200", "wall_seconds: 1200"))
     for count in (SMALL, SMALL - 1):
         done = Desk(desk.home, tickets(count), plan).run()
         assert done.returncode in (0, 1), done.stdout  # the gate is not the question here
         assert json.loads(done.stdout)["stages"]["compute"] == "done"
-    assert State.of(desk).records["compute.usage"] == 3
+    assert State.of(desk).records["compute.usage"] == 2
+    assert State.of(desk).holds_open == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -55,6 +56,15 @@ def test_readme_states_the_figures_of_the_reviews(reviews):
 @pytest.mark.slow
 def test_readme_states_the_figures_of_the_demo(full):
     check("demo", figures(*full))
+
+
+@pytest.mark.slow
+def test_the_report_of_the_demo_can_be_shown_from_any_folder(full, tmp_path):
+    desk, result = full
+    for run in ([], [result["run"]]):
+        shown = desk.call("--json", "report", *run, "-o", str(tmp_path / "p.html"), cwd=tmp_path)
+        assert shown.returncode == 0, shown.stdout
+        assert json.loads(shown.stdout)["results_digest"] == result["results_digest"]
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from plan_desk import EASY, SMALL, Desk, State, changed_plan
+from plan_desk import EASY, SMALL, Desk, State, changed_plan, refusal
 from plan_gateway import Door, served
 
 from yunhe.kernel.clock import DAY_US, SECOND_US, ManualClock
@@ -145,16 +145,16 @@ def test_the_certificate_accounts_for_every_document(finished):
 
 def test_the_second_workload_waits_and_every_reader_learns_why(finished):
     desk, result = finished
-    ((state, why),) = desk.rows(
-        "SELECT state, why FROM compute_workload WHERE id = ?", desk.stages()["compute"]["beyond"]
-    )
-    reason = json.loads(why)
-    assert (state, reason["code"]) == ("waiting", "compute.waiting_award")
-    assert reason["changes"]
+    beyond = desk.stages()["compute"]["beyond"]
+    assert beyond["waited"] is True
+    assert beyond["code"] == "compute.waiting_award"
     for language in ("en", "zh"):
-        said = text(reason["code"], language, **reason["params"])
+        said = text(beyond["code"], language, **dict(beyond["params"]))
         assert said in page_text(Path(result["report"]), language)
     assert "7,200" in page_text(Path(result["report"]), "en")
+    # At the end of the run it is called off: the next award must not start it.
+    query = "SELECT state, usage FROM compute_workload WHERE id = ?"
+    assert desk.rows(query, beyond["workload"]) == [("cancelled", None)]
 
 
 class References(HTMLParser):
@@ -276,28 +276,26 @@ def stopped_in(desk: Desk, stage: str, code: str) -> None:
         assert text(f"reports.stage.{stage}", language) in page_text(page, language)
 
 
-def test_one_approval_alone_releases_nothing(tmp_path, tickets):
-    desk, done = governed(
-        tmp_path, tickets, ("    - {member: release-owner, role: release_owner}\n", "")
-    )
-    assert done.returncode == 77, done.stdout
-    error = json.loads(done.stdout)
-    assert error["code"].startswith("governance.")
-    assert error["findings"]
-    nothing_is_released(desk)
-    stopped_in(desk, "governance", error["code"])
+SECOND = "    - {member: release-owner, role: release_owner}\n"
 
 
-def test_two_approvals_by_the_same_person_or_in_the_same_role_release_nothing(tmp_path, tickets):
-    desk, done = governed(
-        tmp_path,
-        tickets,
-        ("- {member: release-owner, role: release_owner}",
-         "- {member: risk-officer, role: risk_officer}"),
-    )  # fmt: skip
-    assert done.returncode not in (0, 1, 70), done.stdout
-    assert json.loads(done.stdout)["code"].startswith(("governance.", "plans."))
-    nothing_is_released(desk)
+@pytest.mark.parametrize(
+    ("instead", "code"),
+    [
+        ("", "plans.approvals_few"),
+        ("    - {member: risk-officer, role: risk_officer}\n", "plans.approval_twice"),
+    ],
+    ids=["one alone", "the same person twice"],
+)
+def test_without_two_approvals_by_two_people_in_two_roles_nothing_starts(
+    tmp_path, tickets, instead, code
+):
+    plan = changed_plan(tmp_path, *EASY, (SECOND, instead))
+    desk = Desk(tmp_path / "home", tickets(SMALL), plan)
+    refused = refusal(desk, *desk.task())
+    assert (refused.exit_code, refused.code) == (65, "plans.invalid")
+    assert {finding["code"] for finding in refused.error["findings"]} == {code}
+    assert not desk.home.exists()
 
 
 def test_a_questionnaire_that_leaves_prohibited_practices_open_releases_nothing(tmp_path, tickets):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import os
 import sys
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 import click
 
 import yunhe.cli.help  # noqa: F401 (makes help speak both languages)
-from yunhe.kernel.errors import YunheError
+from yunhe.kernel.errors import Unavailable, YunheError
 from yunhe.kernel.language import LANGUAGES, Language, from_environment, text
 
 COMMANDS = {
@@ -113,25 +114,62 @@ def _show_version(ctx: click.Context, _: click.Parameter, value: object) -> None
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; every expected failure is a message and an exit code, never a trace."""
+    """Run the command line; a failure is a message and an exit code, or a JSON object, no trace."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    language = language_of(given)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without Chinese still shows the rest
+    try:
+        code = _answer(given, language_of(given))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = 0  # whoever read our output has had enough
+        _drop_output()
+    except OSError as error:
+        code = Unavailable.exit_code
+        _drop_output()
+        click.echo(f"{error.strerror}", err=True)
+    sys.exit(code)
+
+
+def _drop_output() -> None:
+    """Let the interpreter's own flush at exit go nowhere: it would only fail a second time."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _answer(given: Sequence[str], language: Language) -> int:
+    as_json = "--json" in given
     try:
         # Outside its standalone mode the library returns the code of `Context.exit`.
-        sys.exit(LazyGroup(language).main(given, prog_name="yunhe", standalone_mode=False))
+        return int(LazyGroup(language).main(given, "yunhe", standalone_mode=False) or 0)
     except click.ClickException as wrong:
-        wrong.show()
-        sys.exit(wrong.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo(text("cli.interrupted", language), err=True)
-        sys.exit(130)
-    except YunheError as error:
-        if "--json" in given:
-            click.echo(json.dumps(error.as_json(language), ensure_ascii=False, sort_keys=True))
+        if as_json:
+            _say_json("usage", "cli.usage_wrong", wrong.format_message())
         else:
-            click.echo(error.message(language), err=True)
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # Whoever read our output has had enough; a second failure at exit would only be noise.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+            wrong.show()
+        return wrong.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        if as_json:
+            _say_json("interrupted", "cli.interrupted", text("cli.interrupted", language))
+        else:
+            click.echo(text("cli.interrupted", language), err=True)
+        return 130
+    except YunheError as error:
+        return _fail(error, language, as_json=as_json)
+    except Exception as error:  # the edge: a person must never meet a bare trace
+        if os.environ.get("YUNHE_TRACE") or isinstance(error, OSError):
+            raise
+        said = f"{type(error).__name__}: {error}"[:500]
+        return _fail(YunheError("cli.unexpected", said=said), language, as_json=as_json)
+
+
+def _fail(error: YunheError, language: Language, *, as_json: bool) -> int:
+    if as_json:
+        click.echo(json.dumps(error.as_json(language), ensure_ascii=False, sort_keys=True))
+    else:
+        click.echo(error.message(language), err=True)
+    return error.exit_code
+
+
+def _say_json(kind: str, code: str, message: str) -> None:
+    click.echo(json.dumps({"kind": kind, "code": code, "message": message}, ensure_ascii=False))

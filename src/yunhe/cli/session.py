@@ -108,7 +108,7 @@ class Shown:
         now, finished = time.monotonic(), total is not None and done >= total
         if name == what and not finished and now - at < self._EVERY_SECONDS:
             return
-        said = self._session.say(what)
+        said = self._session.say(what if "." in what else f"cli.step.{what}")
         if self._live:
             tail = f"{done:,}" + (f" / {total:,}" if total else "")
             click.echo(f"\r\x1b[2K  {said}  {tail}", nl=False, err=True)

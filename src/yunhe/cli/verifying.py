@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from yunhe.kernel.errors import NotFound
 from yunhe.kernel.language import Language, text
 
 FILE = click.Path(path_type=Path)
@@ -32,6 +33,9 @@ def verify(language: Language) -> click.Command:
         from yunhe.custody import verifier  # noqa: PLC0415
 
         session = Session.here()
+        for path in filter(None, (receipt, trust, checkpoints)):
+            if not path.is_file():
+                raise NotFound("cli.no_file", path=str(path))
         arguments = [str(receipt), "--trust", str(trust), "--lang", session.language]
         arguments += ["--checkpoints", str(checkpoints)] if checkpoints else []
         arguments += ["--json"] if session.as_json else []

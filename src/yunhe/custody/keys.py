@@ -74,6 +74,9 @@ def create_log(home: Path, origin: str) -> Signer:
     """
     if _ORIGIN.fullmatch(origin) is None:
         raise Invalid("custody.origin_invalid", origin=origin[:80])
+    if (home / "trust.txt").exists() and not (home / "keys" / "log.pem").exists():
+        # A lost key is missed, never quietly replaced: nobody would trust the new one.
+        raise Unavailable("custody.keys_missing", where=str(home / "keys" / "log.pem"))
     public = make_key(home, "log.pem")
     if not (home / "trust.txt").exists():
         add_trust(home, verifier.key_text(origin, public))

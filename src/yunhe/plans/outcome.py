@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from yunhe.kernel.canonical import digest_of
-from yunhe.kernel.errors import YunheError
+from yunhe.kernel.errors import Invalid, YunheError
 from yunhe.kernel.language import Language
 from yunhe.plans.report.chain import chain_of
 from yunhe.plans.report.reading import blob
@@ -58,6 +58,8 @@ def write_outcome(
 
 
 def _write(path: Path, data: bytes) -> None:
+    if not path.name or (path.exists() and (path.is_symlink() or not path.is_file())):
+        raise Invalid("plans.not_a_file", path=str(path))  # never replace a device or a link
     partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from yunhe.kernel.errors import Finding, Invalid, NotFound
+from yunhe.plans.checking import faults
 from yunhe.plans.domain import Plan
+from yunhe.storage.blobs import explain_os_error
 
 PLAN_BYTES_MAX = 1 << 20
 """A plan is written by a person; more than this is not one."""
@@ -51,15 +53,22 @@ def read_plan(path: Path) -> Plan:
     each at ``file:line:column``.
     """
     try:
+        if not path.is_file():  # a pipe would be waited for, a folder cannot be read
+            raise NotFound("plans.no_file", path=str(path))
         with path.open("rb") as handle:
             raw = handle.read(PLAN_BYTES_MAX + 1)
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+    except FileNotFoundError:
         raise NotFound("plans.no_file", path=str(path)) from None
+    except OSError as error:
+        raise explain_os_error(error, path) from error
     return parse_plan(raw, path)
 
 
-def parse_plan(raw: bytes, path: Path) -> Plan:
-    """The plan in these bytes; ``path`` is what findings call them. Errors: as `read_plan`."""
+def parse_plan(raw: bytes, path: Path, *, meaning: bool = True) -> Plan:
+    """The plan in these bytes; ``path`` is what findings call them. Errors: as `read_plan`.
+
+    ``meaning=False`` looks at the shape only: for a stored plan that was checked when it ran.
+    """
     if len(raw) > PLAN_BYTES_MAX:
         raise _invalid(path, [Finding(str(path), "plans.too_large")])
     try:
@@ -67,12 +76,13 @@ def parse_plan(raw: bytes, path: Path) -> Plan:
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise _invalid(path, [Finding(f"{path}:{line}", "plans.not_utf8")]) from None
-    return _parse(source, path)
+    return _parse(source, path, meaning=meaning)
 
 
-def _parse(source: str, path: Path) -> Plan:
-    loader = _Marked(source)
+def _parse(source: str, path: Path, *, meaning: bool) -> Plan:
+    loader: _Marked | None = None
     try:
+        loader = _Marked(source)
         node = loader.get_single_node()
         value = loader.construct_document(node) if node is not None else None
     except yaml.MarkedYAMLError as error:
@@ -83,8 +93,14 @@ def _parse(source: str, path: Path) -> Plan:
         raise _invalid(path, [finding]) from None
     except RecursionError:
         raise _invalid(path, [Finding(str(path), "plans.too_deep")]) from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        # A character YAML forbids, or a date or number that is none.
+        problem = str(error).splitlines()[0][:200]
+        finding = Finding(str(path), "plans.yaml_broken", (("problem", problem),))
+        raise _invalid(path, [finding]) from None
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
     findings = [
         Finding(_where(path, mark), "plans.key_twice", (("key", key),))
         for key, mark in loader.duplicates
@@ -101,6 +117,13 @@ def _parse(source: str, path: Path) -> Plan:
             Finding(_where(path, marks.get(field)), "plans.name_unknown", (("name", name),))
             for field, name in plan.unresolved()
         ]
+        if (
+            meaning and not findings
+        ):  # names must stand for somebody before their meaning can be looked at
+            findings += [
+                Finding(_nearest(path, marks, fault.place), fault.code, fault.params)
+                for fault in faults(plan, path.parent)
+            ]
     if findings:
         raise _invalid(path, findings)
     return plan
@@ -133,6 +156,13 @@ def _marks(node: yaml.Node | None) -> dict[Path_, yaml.Mark]:
     return marks
 
 
+def _nearest(path: Path, marks: Mapping[Path_, yaml.Mark], place: Path_) -> str:
+    """Where the value stands; for one that is missing, where its parent does."""
+    while place and place not in marks:
+        place = place[:-1]
+    return _where(path, marks.get(place))
+
+
 _CODES = {
     "extra_forbidden": "plans.unknown_key",
     "missing": "plans.missing_key",
@@ -156,11 +186,11 @@ def _finding(path: Path, marks: Mapping[Path_, yaml.Mark], item: ErrorDetails) -
     loc: Path_ = tuple(item["loc"])
     kind = item["type"]
     field = ".".join(str(part) for part in loc)
-    mark = marks.get((*loc, "")) if kind == "extra_forbidden" else marks.get(loc)
-    known = loc
-    while mark is None and known:  # a missing field is reported where its parent stands
-        known = known[:-1]
-        mark = marks.get(known)
+    where = (
+        _where(path, marks.get((*loc, "")))
+        if kind == "extra_forbidden"
+        else _nearest(path, marks, loc)
+    )
     limit = next((str(item["ctx"][name]) for name in _LIMITS if name in item.get("ctx", {})), "")
     params = (("field", field), ("problem", item["msg"]), ("limit", limit))
-    return Finding(_where(path, mark), _CODES.get(kind, "plans.bad_value"), params)
+    return Finding(where, _CODES.get(kind, "plans.bad_value"), params)

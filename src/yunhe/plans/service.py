@@ -54,7 +54,11 @@ def prepare(equipment: Equipment, path: Path, given: Source | None, progress: Pr
     source = _source(plan, path.parent, given)
     plan_digest = equipment.storage.blobs.put(path.read_bytes()).digest
     columns = [source.text, source.label, source.id]
-    input_digest = digest_of([_digest_of_file(source.path), columns])
+    beside = [source.truth, _keywords_of(plan, path.parent)]
+    input_digest = digest_of(
+        [_digest_of_file(source.path), columns]
+        + [_digest_of_file(each) if each is not None else None for each in beside]
+    )
     run = run_id(plan_digest, input_digest)
     now_us = equipment.storage.clock.now_us()
     with equipment.storage.database.begin() as tx:
@@ -84,7 +88,7 @@ def reopen(equipment: Equipment, run: str | None, progress: Progress) -> Run:
             raise NotFound("plans.no_run", home=str(equipment.home))
         done = store.finished_stages(tx, stored.id)
     path = Path(f"{stored.plan}.yaml")
-    plan = parse_plan(equipment.storage.blobs.read(stored.plan_digest), path)
+    plan = parse_plan(equipment.storage.blobs.read(stored.plan_digest), path, meaning=False)
     source = Source(Path(stored.input_path), None, plan.data.columns.text, None, None)
     found = Run(stored.id, stored.started_at_us, plan, path.parent, source, equipment, progress)
     found.results.update({name: stage.result for name, stage in done.items()})
@@ -108,6 +112,11 @@ def _source(plan: Plan, folder: Path, given: Source | None) -> Source:
     if not source.path.is_file():
         raise NotFound("plans.no_input", path=str(source.path))
     return source
+
+
+def _keywords_of(plan: Plan, folder: Path) -> Path | None:
+    name = plan.evaluation.baseline.keywords_file
+    return folder / name if name is not None else None
 
 
 def _digest_of_file(path: Path) -> str:

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from yunhe.kernel.errors import Invalid
 from yunhe.storage import dialect
 
 Transaction = Connection
@@ -21,8 +22,13 @@ class Database:
     def __init__(self, url: str, *, durable: bool = True) -> None:
         """``url`` is SQLAlchemy's, e.g. ``sqlite:////srv/yunhe.db``; nothing is opened yet."""
         self.url = url
-        self.where = make_url(url).render_as_string(hide_password=True)
-        self._engine = dialect.open_engine(url, durable=durable)
+        try:
+            self.where = make_url(url).render_as_string(hide_password=True)
+            self._engine = dialect.open_engine(url, durable=durable)
+        except (ArgumentError, ImportError) as error:
+            # The address itself may hold a password, so only the reason is told.
+            reason = str(error.args[0]).splitlines()[0].replace(url, "…")[:200]
+            raise Invalid("storage.address_invalid", reason=reason) from None
 
     @classmethod
     def at(cls, path: Path, *, durable: bool = True) -> Database:

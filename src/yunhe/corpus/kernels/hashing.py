@@ -49,6 +49,8 @@ def document_hashes(codes: NDArray[np.uint32], starts: NDArray[np.int64]) -> Has
 
 def first_occurrences(hashes: Hashes) -> NDArray[np.int64]:
     """int64[n]: for each row of ``hashes`` (uint64[n, 2]) the first row that equals it."""
+    if not len(hashes):  # of no documents at all the evidence has no second column either
+        return np.empty(0, np.int64)
     order = np.lexsort((np.arange(len(hashes)), hashes[:, 1], hashes[:, 0]))
     ordered = hashes[order]
     new = np.ones(len(order), np.bool_)

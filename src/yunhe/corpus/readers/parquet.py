@@ -37,7 +37,9 @@ def tasks(path: Path, columns: Columns) -> Iterator[Task]:
     schema = opened.schema_arrow
     wanted = _wanted(columns)
     findings = [column_missing(path, n, schema.names) for n in wanted if n not in schema.names]
-    for name in wanted:
+    twice = [name for name in wanted if schema.names.count(name) > 1]
+    findings += [Finding(path.name, "corpus.column_twice", (("column", n),)) for n in twice]
+    for name in (each for each in wanted if each not in twice):
         kind = schema.field(name).type if name in schema.names else pa.string()
         if not (_textual(kind) or (name != columns.text and _plain(kind))):
             params = (("column", name), ("kind", str(kind)))

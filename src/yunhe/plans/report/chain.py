@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable
 from importlib.metadata import version
+from shlex import quote
 from typing import TypeVar
 
 from yunhe.kernel.errors import YunheError
@@ -161,14 +162,20 @@ def _tampered(run: Run) -> tuple[TamperLine, ...]:
 
 def _verify_command(run: Run) -> str:
     home, program = run.equipment.home, run.equipment.program
-    return f"{program} verify {home}/receipts/latest.json --trust {home}/trust.txt"
+    receipt, trust = quote(f"{home}/receipts/latest.json"), quote(f"{home}/trust.txt")
+    return f"{program} verify {receipt} --trust {trust}"
 
 
 def _commands(run: Run) -> tuple[Command, ...]:
-    called = f"{run.equipment.program} --home {run.equipment.home}"
-    return (
-        Command(Phrase("plans.command.verify"), _verify_command(run)),
+    called = f"{run.equipment.program} --home {quote(str(run.equipment.home))}"
+    always = (
         Command(Phrase("plans.command.accounts"), f"{called} accounts"),
         Command(Phrase("plans.command.audit"), f"{called} log --audit"),
+    )
+    if "serving" not in run.results:
+        return always
+    return (
+        Command(Phrase("plans.command.verify"), _verify_command(run)),
+        *always,
         Command(Phrase("plans.command.tamper"), f"{called} report --tamper"),
     )

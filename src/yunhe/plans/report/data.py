@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from yunhe.compute import service as compute
 from yunhe.compute.domain import Workload
 from yunhe.corpus import service as corpus
 from yunhe.exchange import service as exchange
 from yunhe.identity import service as identity
 from yunhe.kernel.units import device_unit, voucher_unit
-from yunhe.plans.report.reading import blob, child, counts, number, share
+from yunhe.plans.report.reading import Object, blob, child, counts, number, share
 from yunhe.plans.run import Run
 from yunhe.reports.domain import (
     Amount,
@@ -119,10 +121,14 @@ def compute_section(run: Run) -> ComputeSection:
             a.award for a in compute.awards(tx) if a.award.id == run.left("compute", "award")
         )
         vouchers = compute.vouchers(tx, organisation=award.organisation)
-        names = [("training", run.left("compute", "workload"))]
-        if run.left("compute", "beyond"):
-            names.append(("beyond", run.left("compute", "beyond")))
-        lines = [(name, compute.workload(tx, workload)) for name, workload in names]
+        training = compute.workload(tx, run.left("compute", "workload"))
+        beyond = run.results["compute"]["beyond"]
+        asked = None
+        if isinstance(beyond, Mapping):
+            asked = compute.workload(tx, str(beyond["workload"]))
+    lines = [_line(training)]
+    if asked is not None and isinstance(beyond, Mapping):
+        lines.append(_asked(asked, beyond))
     return ComputeSection(
         provider=run.plan.organisations[plan.pool.provider].name,
         site=pool.site,
@@ -136,23 +142,24 @@ def compute_section(run: Run) -> ComputeSection:
         if vouchers
         else None,
         voucher_share_percent=vouchers[0].voucher.share_percent if vouchers else None,
-        workloads=tuple(_line(name, workload) for name, workload in lines),
-        checks=_compute_checks(lines),
+        workloads=tuple(lines),
+        checks=(Check(Phrase("plans.check.beyond_waits"), bool(beyond["waited"])),)
+        if isinstance(beyond, Mapping)
+        else (),
     )
 
 
-def _line(name: str, workload: Workload) -> WorkloadLine:
+def _line(workload: Workload) -> WorkloadLine:
     usage, spec = workload.usage, workload.spec
     state: WorkloadState = "failed" if workload.state == "cancelled" else workload.state
-    wanted = Amount(spec.devices * spec.wall_seconds_max * 1_000, device_unit(spec.chip))
     artefacts = [Artefact(Phrase("plans.artefact.spec"), workload.spec_digest)]
     artefacts += [Artefact(file, digest) for file, digest in sorted(workload.outputs.items())]
     return WorkloadLine(
         id=workload.id,
-        name=Phrase(f"plans.workload.{name}"),
+        name=Phrase("plans.workload.training"),
         state=state,
         why=Phrase(workload.why.code, workload.why.params) if workload.why else None,
-        held=(wanted,),
+        held=(_wanted(workload),),
         used=Amount(usage.device_ms, device_unit(spec.chip)) if usage else None,
         cost=Amount(usage.cost_minor, usage.currency) if usage else None,
         voucher=Amount(usage.voucher_minor, voucher_unit(usage.currency)) if usage else None,
@@ -163,9 +170,21 @@ def _line(name: str, workload: Workload) -> WorkloadLine:
     )
 
 
-def _compute_checks(lines: list[tuple[str, Workload]]) -> tuple[Check, ...]:
-    return tuple(
-        Check(Phrase("plans.check.beyond_waits"), workload.state == "waiting")
-        for name, workload in lines
-        if name == "beyond"
+def _asked(workload: Workload, said: Object) -> WorkloadLine:
+    """The workload beyond the award, as it stood before it was called off."""
+    params = said["params"] if isinstance(said["params"], list) else []
+    return WorkloadLine(
+        id=workload.id,
+        name=Phrase("plans.workload.beyond"),
+        state="waiting" if said["waited"] else "placed",
+        why=Phrase(str(said["code"]), tuple((name, value) for name, value in params))
+        if said["code"]
+        else None,
+        held=(_wanted(workload),),
+        artefacts=(Artefact(Phrase("plans.artefact.spec"), workload.spec_digest),),
     )
+
+
+def _wanted(workload: Workload) -> Amount:
+    spec = workload.spec
+    return Amount(spec.devices * spec.wall_seconds_max * 1_000, device_unit(spec.chip))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import count
 
 from yunhe.compute import service as compute
@@ -61,19 +62,33 @@ def train(run: Run) -> JsonObject:
     )
     finished = _trained(run, consumer)
     _must_be_settled(run, finished)
-    beyond = None
-    if plan.beyond is not None:
-        beyond = compute.submit(
-            storage, _training(run, consumer, name="beyond", wall=plan.beyond.wall_seconds)
-        )
     return {
         "pool": pool.id,
         "award": award.id,
         "workload": finished.id,
         "reference": finished.reference,
         "outputs": dict(finished.outputs),
-        "beyond": beyond.id if beyond else "",
+        "beyond": _beyond(run, consumer, plan.beyond.wall_seconds) if plan.beyond else None,
     }
+
+
+def _beyond(run: Run, consumer: str, wall_seconds: int) -> JsonObject:
+    """Ask for more than the award and note what is said; `call_off` ends it."""
+    asked = compute.submit(run.storage, _training(run, consumer, name="beyond", wall=wall_seconds))
+    why = asked.why
+    return {
+        "workload": asked.id,
+        "waited": asked.state == "waiting",
+        "code": why.code if why else "",
+        "params": [[name, value] for name, value in why.params] if why else [],
+    }
+
+
+def call_off(run: Run) -> None:
+    """End the workload beyond the award: left in the queue it would start, and be paid, one day."""
+    beyond = run.results["compute"]["beyond"]
+    if isinstance(beyond, Mapping):
+        compute.cancel(run.storage, str(beyond["workload"]))
 
 
 def _trained(run: Run, consumer: str) -> Workload:

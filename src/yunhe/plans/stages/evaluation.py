@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import yaml
-
 from yunhe.evaluation import service as evaluation
 from yunhe.evaluation.domain import Baseline, Gate
 from yunhe.kernel.canonical import JsonObject
-from yunhe.kernel.errors import Invalid
 from yunhe.models import service as models
+from yunhe.plans.checking import read_keywords
 from yunhe.plans.run import Run
 
 
@@ -45,20 +41,3 @@ def _baseline(run: Run) -> Baseline:
     if plan.keywords_file is None:
         return Baseline(plan.kind, plan.keywords or {})
     return Baseline(plan.kind, read_keywords(run.folder / plan.keywords_file))
-
-
-def read_keywords(path: Path) -> dict[str, tuple[str, ...]]:
-    """Class → words from a YAML file beside the plan.
-
-    Errors: `Invalid` ``plans.keywords_file``.
-    """
-    try:
-        value = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        value = None
-    if not isinstance(value, dict) or not all(
-        isinstance(words, list) and words and all(isinstance(word, str) for word in words)
-        for words in value.values()
-    ):
-        raise Invalid("plans.keywords_file", path=str(path))
-    return {str(label): tuple(words) for label, words in value.items()}

@@ -83,7 +83,9 @@ def _answer(url: str, route: str, secret: str, text: str) -> dict[str, Json]:
     status, said = _ask(url, route, secret, text)
     scores = said.get("scores")
     if status != 200 or not isinstance(scores, dict):
-        raise Unavailable("plans.not_answered", status=status, said=str(said)[:500])
+        raise Unavailable(
+            "plans.not_answered", status=status, said=str(said.get("message", said))[:500]
+        )
     return {
         "id": str(said["id"]),
         "question": text,

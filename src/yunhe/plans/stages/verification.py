@@ -6,10 +6,12 @@ from yunhe.custody import service as custody
 from yunhe.kernel.canonical import JsonObject
 from yunhe.plans.artefacts import damaged, held_by, named_in, records_of
 from yunhe.plans.run import Run
+from yunhe.plans.stages.compute import call_off
 
 
 def verify(run: Run) -> JsonObject:
-    """Verify with nothing but the trust file and the outside checkpoints; read every artefact."""
+    """Verify by the trust file and the outside checkpoints; read every artefact; tidy up."""
+    call_off(run)
     receipt = run.storage.blobs.read(run.left("serving", "receipt"))
     equipment = run.equipment
     verdict = custody.verify(receipt, equipment.trust(), [equipment.checkpoints()])
