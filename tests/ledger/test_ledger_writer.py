@@ -105,8 +105,9 @@ def test_requests_that_wait_together_share_one_commit(storage: Storage, cash: st
             ]
             assert not first.done()
         assert all(future.result().status == "posted" for future in (first, *rest))
-    # One for the block above, one for the group that had begun to wait, one for all the rest.
-    assert 2 <= len(commits) <= 3
+    # One for the block above, one for the group that had begun to wait, one for all the rest; a
+    # busy machine may cut the rest into a few more. Without groups it would be fifty-one.
+    assert 2 <= len(commits) <= 10
     with storage.database.read() as tx:
         assert service.balance(tx, cash).available == 150
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -41,8 +42,9 @@ def test_every_example_passes_its_check_and_starts_nothing(plan, tmp_path):
 
 @pytest.mark.parametrize("plan", EXAMPLES, ids=lambda path: path.parent.name)
 def test_an_example_without_its_input_says_how_to_get_one(plan, tmp_path):
+    for file in plan.parent.glob("*.yaml"):
+        shutil.copy(file, tmp_path)
     alone = tmp_path / "plan.yaml"
-    alone.write_bytes(plan.read_bytes())
     refused = refusal(Desk(tmp_path / "home", Path(), alone), "run", str(alone))
     assert (refused.exit_code, refused.code) == (66, "plans.no_input")
     assert "--input" in refused.told
