@@ -6,7 +6,7 @@ COUNT ?= 20000
 SEED ?= 12345
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check format bench lock help clean
+.PHONY: demo test extras check format bench lock help clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -16,9 +16,12 @@ demo: .venv/run.stamp ## Set up, then run the main job: from raw text to an acco
 	@$(BIN)/python examples/hotline/generate.py --count $(COUNT) --seed $(SEED) -o $(HOME_DEMO)/input
 	@$(BIN)/yunhe --home $(HOME_DEMO) run examples/hotline/plan.yaml --input $(HOME_DEMO)/input/tickets.jsonl
 
-test: check ## Set up, check and run all tests
+test: check ## Set up, check and run all tests, those that touch storage on PostgreSQL too
 	@sh tools/test-packages.sh
 	@$(BIN)/pytest -n 2 --dist loadgroup
+	@$(BIN)/pytest -n 2 --dist loadgroup --on postgresql
+
+extras: .venv/extras.stamp ## Add what PostgreSQL, S3 and traces need
 
 check: .venv/dev.stamp ## Formatting, lint, types and the floors' import rules
 	@$(BIN)/ruff format --check .
@@ -47,6 +50,12 @@ clean: ## Remove the environment and every cache; homes with data stay
 	@echo "Setting up the private environment in .venv (once) …"
 	@$(BIN)/pip install -q --require-hashes -r requirements/run.txt
 	@$(BIN)/pip install -q --no-deps --no-build-isolation --no-index -e .
+	@echo "Compiling the kernels of cleansing (half a minute, once) …"
+	@$(BIN)/yunhe kernels
+	@touch $@
+
+.venv/extras.stamp: requirements/extras.txt .venv/run.stamp
+	@$(BIN)/pip install -q --require-hashes -r requirements/extras.txt
 	@touch $@
 
 .venv/dev.stamp: requirements/dev.txt .venv/run.stamp

@@ -6,6 +6,10 @@ set -u
 wanted=""
 command -v bwrap >/dev/null 2>&1 || wanted="$wanted bubblewrap"
 command -v git >/dev/null 2>&1 || wanted="$wanted git"
+command -v curl >/dev/null 2>&1 || wanted="$wanted curl"
+command -v nginx >/dev/null 2>&1 || wanted="$wanted nginx-light"
+command -v prometheus >/dev/null 2>&1 || wanted="$wanted prometheus"
+command -v slurmrestd >/dev/null 2>&1 || wanted="$wanted slurm-wlm slurmctld slurmd slurmrestd munge slurm-client slurm-wlm-jwt-plugin"
 [ -z "$wanted" ] && exit 0
 echo "Installing for the tests:$wanted"
 export DEBIAN_FRONTEND=noninteractive

@@ -4,8 +4,9 @@
 
 Every transfer has four entries (buyer to seller, fee, tax and fund), goes through all checks and
 tables, and is durable before it counts: SQLite in WAL mode with ``synchronous=FULL`` on a real
-file. The alternative is what a ledger without batches does: one commit per transfer. After each
-round the whole ledger is replayed.
+file, and PostgreSQL with ``fsync`` and ``synchronous_commit`` on, over a socket of this machine.
+The alternative is what a ledger without batches does: one commit per transfer. After each round the
+whole ledger is replayed. CPU-seconds are this process's; a server's own are not in them.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ import sqlite3
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy
@@ -29,14 +32,17 @@ from yunhe.ledger.service import GroupWriter
 from yunhe.storage.database import Database
 from yunhe.storage.schema import metadata
 
-BUYERS, SELLERS, BATCH, THREADS = 200, 50, 500, 64
+BUYERS, SELLERS, BATCH, THREADS, WRITERS = 200, 50, 500, 64, 8
+
+
+Make = Callable[[], Database]
 
 
 class Market:
     """A fresh ledger with funded buyers, and numbered orders between its accounts."""
 
-    def __init__(self, folder: Path) -> None:
-        self.database = Database.at(Path(tempfile.mkdtemp(dir=folder)) / "ledger.db")
+    def __init__(self, make: Make) -> None:
+        self.database = make()
         with self.database.begin() as tx:
             metadata.create_all(tx)
 
@@ -90,6 +96,18 @@ def group_writer_threads(market: Market, transfers: int) -> None:
             outcome.result()
 
 
+def many_writers(market: Market, transfers: int) -> None:
+    """Threads that commit for themselves, as many processes would."""
+
+    def one(number: int) -> None:
+        with market.database.begin() as tx:
+            service.post_batch(tx, [market.order(number)])[0].result()
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        for _ in pool.map(one, range(transfers)):
+            pass
+
+
 def group_writer_futures(market: Market, transfers: int) -> None:
     with GroupWriter(market.database) as writer:
         futures = [writer.submit(market.order(number)) for number in range(transfers)]
@@ -108,16 +126,56 @@ def flushes_per_second(folder: Path) -> float:
         return 500 / (time.perf_counter() - started)
 
 
-def measure(
-    work: Callable[[Market, int], None], folder: Path, transfers: int
-) -> tuple[float, float]:
+def measure(work: Callable[[Market, int], None], make: Make, transfers: int) -> tuple[float, float]:
     """Rate and CPU-seconds per 1,000 transfers."""
-    market = Market(folder)
+    market = Market(make)
     started, cpu = time.perf_counter(), time.process_time()
     work(market, transfers)
     wall, cpu = time.perf_counter() - started, time.process_time() - cpu
     market.check(transfers)
     return transfers / wall, cpu / transfers * 1000
+
+
+def on_sqlite(folder: Path) -> Make:
+    """New databases in files of the folder."""
+    return lambda: Database.at(Path(tempfile.mkdtemp(dir=folder)) / "ledger.db")
+
+
+@contextmanager
+def on_postgresql(folder: Path) -> Iterator[tuple[str, Make] | None]:
+    """The version of a server of our own on that disk, and new databases there; None: no server."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from pgserver.postgres_server import PostgresServer  # noqa: PLC0415 (not everywhere)
+        import psycopg  # noqa: PLC0415
+    except ImportError as error:
+        print(f"PostgreSQL left out: {error}\n")
+        yield None
+        return
+    place = Path(tempfile.mkdtemp(prefix="pg-", dir=folder))
+    place.chmod(0o755)
+    server = PostgresServer(place, cleanup_mode="delete")
+    made: list[str] = []
+
+    def execute(statement: str) -> str:
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            found = connection.execute(statement.encode())
+            return str((found.fetchone() or [""])[0]) if found.description else ""
+
+    def make() -> Database:
+        name = f"ledger_{len(made)}"
+        made.append(name)
+        execute(f"CREATE DATABASE {name}")
+        return Database(server.get_uri(name), connections=WRITERS + 2)
+
+    durable = [execute(f"SHOW {name}") for name in ("fsync", "synchronous_commit")]
+    if durable != ["on", "on"]:
+        raise SystemExit(f"this server is not durable: {durable}")
+    try:
+        yield execute("SHOW server_version"), make
+    finally:
+        server.cleanup()
 
 
 def main() -> None:
@@ -129,29 +187,43 @@ def main() -> None:
     asked.folder.mkdir(parents=True, exist_ok=True)
     rows: list[tuple[str, Callable[[Market, int], None], int]] = [
         ("one commit per transfer", one_commit_each, asked.transfers // 10),
+        (f"one commit each, {WRITERS} threads", many_writers, asked.transfers // 10),
         (f"batches of {BATCH}", batched, asked.transfers),
         (f"group writer, {THREADS} threads that wait", group_writer_threads, asked.transfers),
         ("group writer, one thread with futures", group_writer_futures, asked.transfers),
     ]
-    rates: dict[str, list[tuple[float, float]]] = {name: [] for name, _, _ in rows}
-    with tempfile.TemporaryDirectory(prefix="bench-ledger-", dir=asked.folder) as name:
-        folder = Path(name)
+    rates: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-ledger-", dir=asked.folder) as name,
+        on_postgresql(Path(name)) as server,
+    ):
+        folder = Path(name).resolve()
+        places = {f"SQLite {sqlite3.sqlite_version}": on_sqlite(folder)}
+        if server is not None:
+            places[f"PostgreSQL {server[0]}"] = server[1]
         flushes = flushes_per_second(folder)
         for _ in range(asked.rounds):
             for what, work, transfers in rows:
-                rates[what].append(measure(work, folder, transfers))
+                for place, make in places.items():
+                    rates.setdefault((what, place), []).append(measure(work, make, transfers))
     print(
         f"{platform.machine()}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}; "
-        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, "
-        f"SQLAlchemy {sqlalchemy.__version__}; this disk: {flushes:,.0f} flushes of 8 KiB a second"
+        f"Python {platform.python_version()}, SQLAlchemy {sqlalchemy.__version__}; "
+        f"this disk: {flushes:,.0f} flushes of 8 KiB a second"
     )
-    print(f"durable transfers of four entries, median of {asked.rounds} rounds (least – most)\n")
-    print(f"{'':40} {'transfers/s':>12} {'':>17} {'ratio':>6} {'CPU-s per 1,000':>16}")
-    alone = statistics.median(rate for rate, _ in rates[rows[0][0]])
-    for what, _, _ in rows:
-        found = [rate for rate, _ in rates[what]]
+    print(f"durable transfers of four entries, median of {asked.rounds} rounds (least – most)")
+    for place in places:
+        report(place, {what: rates[what, place] for what, _, _ in rows})
+
+
+def report(place: str, rates: Mapping[str, list[tuple[float, float]]]) -> None:
+    """One database's table; ratios are to its own first row."""
+    print(f"\n{place:40} {'transfers/s':>12} {'':>17} {'ratio':>6} {'CPU-s per 1,000':>16}")
+    alone = statistics.median(rate for rate, _ in next(iter(rates.values())))
+    for what, measured in rates.items():
+        found = [rate for rate, _ in measured]
         rate, spread = statistics.median(found), f"({min(found):,.0f} – {max(found):,.0f})"
-        cpu = statistics.median(cpu for _, cpu in rates[what])
+        cpu = statistics.median(cpu for _, cpu in measured)
         print(f"{what:40} {rate:12,.0f} {spread:>17} {rate / alone:5.1f}x {cpu:16.2f}")
 
 

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
+from urllib.parse import urlsplit
 
+from yunhe.compute import service as compute
+from yunhe.compute.providers.agent import Agent, Wanted, local_agent
+from yunhe.compute.providers.agent_beside import scheduler_of
 from yunhe.compute.providers.entry_points import EntryPoint
 from yunhe.compute.providers.local import LocalProvider
+from yunhe.compute.providers.remote import Remote
+from yunhe.compute.providers.sites import YUNHE, build, read_sites
+from yunhe.corpus import service as corpus
 from yunhe.custody import service as custody
 from yunhe.custody import store as log_rows
 from yunhe.custody.domain import Audit, Checkpoint
 from yunhe.custody.publishers import FilePublisher, GitPublisher, Publisher
 from yunhe.custody.sequencer import Sequencer
+from yunhe.identity import oidc
 from yunhe.identity import service as identity
 from yunhe.kernel.clock import DAY_US, Clock, SystemClock
 from yunhe.kernel.errors import YunheError
@@ -23,13 +34,23 @@ from yunhe.ledger.domain import Balance, Replay
 from yunhe.models import serve
 from yunhe.models import service as models
 from yunhe.models.domain import Served
+from yunhe.models.gateway import Gateway
+from yunhe.notices.ways import Ways
+from yunhe.outbound.guard import Guard
 from yunhe.plans.run import Equipment
 from yunhe.plans.stages.compute import TRAINING
 from yunhe.settings import Settings
-from yunhe.storage.blobs import LocalBlobs, explain_os_error
+from yunhe.storage.blobs import Blobs, LocalBlobs, explain_os_error, open_blobs
 from yunhe.storage.database import Database, Transaction
 from yunhe.storage.service import Storage
 from yunhe.storage.upgrade import upgrade
+from yunhe.vault import keys as vault_keys
+from yunhe.vault import service as secrets
+
+if TYPE_CHECKING:
+    from yunhe.client.client import Client
+    from yunhe.notices.mail import Mailer
+    from yunhe.outbound.client import Outbound
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,30 +73,93 @@ class Platform:
         """The public keys of the log, for whoever checks receipts."""
         return self.settings.home / "trust.txt"
 
+    @property
+    def outbound(self) -> Outbound:
+        """The one client for addresses that users name; one for all who have these settings."""
+        return _outbound(self.settings)
+
+    @property
+    def sign_in(self) -> oidc.Provider | None:
+        """The provider people sign in with; None when the settings name none."""
+        return _sign_in(self.settings)
+
+    @property
+    def ways(self) -> Ways:
+        """How notices leave the platform. Errors: `Invalid` ``notices.mail_setting``."""
+        mailer = _mailer(self.settings)
+        return Ways(self.outbound, self.vault, mailer, self.settings.public_url)
+
+    @property
+    def secrets_key(self) -> vault_keys.KeySource:
+        """Where the key of the vault lies."""
+        file = self.settings.secrets_key_file
+        return vault_keys.source(self.settings.home, file=file, environment=os.environ)
+
+    @property
+    def vault(self) -> secrets.Vault:
+        """Seals and opens the secrets of workloads; its key is read when it is needed."""
+        return secrets.Vault(self.secrets_key)
+
+    def secrets_condition(self) -> secrets.Condition:
+        """Whether every secret that is kept can be opened; errors as `secrets.condition`."""
+        with self.storage.database.read() as tx:
+            return secrets.condition(tx, self.vault)
+
+    def rotate_secrets_key(self) -> tuple[int, bool]:
+        """Seal every secret with a new key: how many, and whether the old key is destroyed.
+
+        It is not where the operator keeps the keys. Killed, it goes on when called again. Errors:
+        `KeySource.begin_change`, `vault.service.rotate`.
+        """
+        source = self.secrets_key
+        with self.storage.database.read() as tx:
+            if not secrets.in_use(tx):
+                return 0, True
+        source.begin_change()
+        count = secrets.rotate(self.storage, self.vault, self.vault)
+        return count, source.end_change()
+
     def equipment(self, *, program: str = "yunhe") -> Equipment:
         """What a run of a plan works with; ``program`` is how a person calls the command line."""
         return Equipment(
             storage=self.storage,
             home=self.settings.home,
-            provider=self._provider(),
+            provider=LocalProvider(
+                self.settings.home / "work",
+                programs(),
+                protected=[self.settings.home],
+                isolation="digest-approved" if self.settings.isolation == "approved" else "auto",
+                commands=self.settings.local_commands == "allow",
+            ),
             sequence=lambda: _ignore(self.sequencer.run_once()),
             trust=lambda: custody.trust(self.settings.home),
             checkpoints=self.publisher.read,
             gateway=self.gateway,
+            vault=self.vault,
             threads=self.settings.threads or os.cpu_count() or 1,
             program=program,
         )
 
-    def _provider(self) -> LocalProvider:
-        home = self.settings.home
-        program = models.training_entry_point()
-        approved_only = self.settings.isolation == "approved"
-        return LocalProvider(
-            home / "work",
-            {TRAINING: EntryPoint(program.module)},
-            protected=[home],
-            isolation="digest-approved" if approved_only else "auto",
+    def sites(self) -> tuple[Remote, ...]:
+        """The distant schedulers that the settings name; nothing is connected to.
+
+        Errors: `Invalid` ``compute.sites_invalid``; `Unavailable` when the file can't be read.
+        """
+        file = self.settings.sites_file
+        if file is None:
+            return ()
+        return build(
+            read_sites(file),
+            programs(),
+            outbound=lambda: self.outbound,
+            storage=self.storage,
+            origin=self.settings.origin,
         )
+
+    @property
+    def onward(self) -> frozenset[str]:
+        """Names of the sites that are other platforms; errors as `sites`."""
+        return _onward(self.settings)
 
     @contextmanager
     def gateway(self) -> Iterator[str]:
@@ -85,6 +169,14 @@ class Platform:
             yield running.url
         finally:
             running.stop()
+
+    def first_token(self) -> str | None:
+        """The one-time token that makes its holder the operator; None once somebody is."""
+        return identity.first_token(self.storage)
+
+    def answering(self) -> Gateway:
+        """The gateway as an ASGI application, for a server that has other applications too."""
+        return Gateway(self.storage)
 
     def serve(self, *, host: str, port: int, ready: Callable[[str], None]) -> None:
         """Serve every deployed route until told to stop, signing the log meanwhile."""
@@ -152,6 +244,26 @@ class Platform:
         )
 
 
+def programs() -> dict[str, EntryPoint]:
+    """The programs that come with the platform, by the name workloads ask for them."""
+    training, cleansing = models.training_entry_point(), corpus.metering.program()
+    return {
+        TRAINING: EntryPoint(training.module),
+        compute.live.SESSION: compute.live.SESSION_PROGRAM,
+        corpus.metering.CLEANSING: EntryPoint(cleansing.module, reads=cleansing.reads),
+    }
+
+
+def agent(client: Client, site: str, *, folder: Path, **given: Unpack[Wanted]) -> Agent:
+    """An agent that works for a site in a folder of this machine, which needs no platform here."""
+    return local_agent(client, site, programs(), folder=folder, **given)
+
+
+def scheduler(settings: Settings, file: Path) -> Remote:
+    """A scheduler beside an agent. Errors: those of `agent_beside.scheduler_of`."""
+    return scheduler_of(file, programs(), outbound=lambda: _outbound(settings))
+
+
 def _text_of(path: Path) -> str:
     try:
         return path.read_text("utf-8", errors="replace")
@@ -176,25 +288,113 @@ def open_platform(settings: Settings, clock: Clock | None = None) -> Iterator[Pl
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise explain_os_error(error, home) from error
-    if settings.database_url:
-        database = Database(settings.database_url)
-    else:
-        database = Database.at(settings.database_path())
+    database = database_of(settings)
     try:
         upgrade(database)
-        blobs = LocalBlobs(home / "blobs")
-        storage = Storage(database, blobs, clock or SystemClock())
-        blobs.sweep(now_us=storage.clock.now_us())
-        signer = custody.create_log(home, settings.origin)
-        publisher = _publisher(settings)
-        sequencer = Sequencer(storage, signer, [publisher])
-        yield Platform(settings, storage, signer, publisher, sequencer)
+        storage = Storage(database, artefacts(settings), clock or SystemClock())
+        if isinstance(storage.blobs, LocalBlobs):  # of S3 a daily duty takes what was left over
+            storage.blobs.sweep(now_us=storage.clock.now_us())
+        signer, outside = custody.create_log(home, settings.origin), publisher_of(settings)
+        _mailer(settings)  # a wrong setting is told at the start, not in the night
+        identity.take_city(database, settings.city)
+        compute.applications.take(database, settings.programmes_folder)
+        compute.take_waiting_max(database, settings.waiting_max)
+        compute.supply.take(database, settings.chips_file)
+        compute.classes.take(database, settings.chip_classes_file)
+        yield Platform(settings, storage, signer, outside, Sequencer(storage, signer, [outside]))
     finally:
         database.close()
 
 
-def _publisher(settings: Settings) -> Publisher:
-    place = settings.checkpoints
+@contextmanager
+def look_into(settings: Settings, clock: Clock | None = None) -> Iterator[Platform]:
+    """The platform as it stands, for whoever only looks: nothing is made, upgraded or swept.
+
+    Its database, keys and folders may be missing or of another version; opening a missing SQLite
+    file would make it, so the caller asks first. Errors: `Invalid` for settings that can't be.
+    """
+    database = database_of(settings)
+    try:
+        storage = Storage(database, artefacts(settings), clock or SystemClock())
+        signer, outside = custody.Signer(settings.home), publisher_of(settings)
+        yield Platform(settings, storage, signer, outside, Sequencer(storage, signer, [outside]))
+    finally:
+        database.close()
+
+
+def database_of(settings: Settings) -> Database:
+    """The database that the settings name; nothing is connected to. Errors: as `Database`."""
+    url = settings.database_url or f"sqlite:///{settings.database_path().resolve()}"
+    return Database(url, connections=settings.database_connections)
+
+
+def artefacts(settings: Settings) -> Blobs:
+    """Where the settings say that artefacts lie; nothing is connected to. Errors: `open_blobs`."""
+    return open_blobs(
+        settings.blobs,
+        folder=settings.home / "blobs",
+        endpoint=settings.s3_endpoint,
+        region=settings.s3_region,
+    )
+
+
+def publisher_of(settings: Settings) -> Publisher:
+    """The outside place for checkpoints that the settings name."""
+    place, checked = settings.checkpoints, guard(settings)
     if place.startswith("git+"):
-        return GitPublisher(place.removeprefix("git+"))
+        return GitPublisher(place.removeprefix("git+"), guard=checked)
     return FilePublisher(Path(place) if place else settings.home / "witness" / "checkpoints.txt")
+
+
+def guard(settings: Settings) -> Guard:
+    """Which addresses users may name. Errors: `Invalid` ``outbound.allow_invalid``."""
+    own = {settings.host, socket.gethostname()}
+    if settings.public_url:
+        own.add(urlsplit(settings.public_url).hostname or "")
+    return Guard(settings.outbound_allow.split(","), own_names=own)
+
+
+@cache
+def _onward(settings: Settings) -> frozenset[str]:
+    found = () if settings.sites_file is None else read_sites(settings.sites_file)
+    return frozenset(site.name for site in found if site.kind == YUNHE)
+
+
+@cache
+def _mailer(settings: Settings) -> Mailer | None:
+    from yunhe.notices.mail import Mailer  # noqa: PLC0415 - only where mail is sent
+
+    if not settings.smtp_url:
+        return None
+    file = settings.smtp_password_file
+    password = "" if file is None else _secret_of(file)
+    return Mailer(settings.smtp_url, sender=settings.mail_from, password=password)
+
+
+def _secret_of(file: Path) -> str:
+    try:
+        return file.read_text("utf-8").strip()
+    except OSError as error:
+        raise explain_os_error(error, file) from error
+
+
+@cache
+def _sign_in(settings: Settings) -> oidc.Provider | None:
+    if not settings.oidc_issuer:
+        return None
+    file = settings.oidc_client_secret_file
+    return oidc.Provider(
+        settings.oidc_issuer,
+        settings.oidc_client_id,
+        redirect_uri=f"{settings.address()}/auth/callback",
+        fetch=_outbound(settings),
+        client_secret="" if file is None else _text_of(file).strip(),
+        session_hours=settings.session_hours,
+    )
+
+
+@cache
+def _outbound(settings: Settings) -> Outbound:
+    from yunhe.outbound.client import Outbound  # noqa: PLC0415 - httpx and the trusted authorities
+
+    return Outbound(guard(settings))

@@ -14,7 +14,7 @@ from yunhe.cli.main import COMMANDS
 
 HEAVY = {
     "alembic", "cryptography", "jinja2", "numpy", "pyarrow", "pydantic", "rich", "scipy",
-    "sklearn", "sqlalchemy", "uvicorn", "yaml",
+    "sklearn", "sqlalchemy", "uvicorn", "yaml", "httpx", "fastapi",
 }  # fmt: skip
 MODULES = "import sys; print(' '.join(sorted({m.partition('.')[0] for m in sys.modules})))"
 
@@ -54,11 +54,30 @@ def test_help_loads_the_command_line_library_and_nothing_heavy(arguments):
     assert {name.split(".")[1] for name in floors} <= {"cli", "kernel", "custody"}
 
 
+def test_a_language_nobody_speaks_is_named_in_one_line_with_those_that_are_spoken():
+    chosen = yunhe("--help", YUNHE_LANG="zh", LC_ALL="en_US.UTF-8")
+    assert "执行计划" in chosen.stdout
+    assert chosen.stderr == ""
+    odd = yunhe("--help", YUNHE_LANG="fr\n" * 99, LC_ALL="en_US.UTF-8")
+    assert "Run a plan" in odd.stdout
+    [line] = odd.stderr.splitlines()
+    assert "YUNHE_LANG" in line
+    assert "en, zh" in line
+    assert yunhe("settings", YUNHE_LANG="zh").returncode == 0
+
+
 def test_help_follows_the_locale_and_the_option_overrides_it():
     assert "Run a plan" in yunhe("--help", LC_ALL="en_US.UTF-8").stdout
     assert "执行计划" in yunhe("--help", LC_ALL="zh_CN.UTF-8").stdout
     assert "执行计划" in yunhe("--lang", "zh", "--help", LC_ALL="en_US.UTF-8").stdout
     assert "Run a plan" in yunhe("--lang=en", "--help", LC_ALL="zh_CN.UTF-8").stdout
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_every_command_stands_in_the_list_with_a_text(lang):
+    listed = yunhe("--lang", lang, "--help").stdout
+    assert [name for name in COMMANDS if f"\n  {name}" not in listed] == []
+    assert "cli." not in listed
 
 
 def test_every_command_explains_itself_in_both_languages():

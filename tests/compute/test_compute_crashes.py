@@ -31,10 +31,9 @@ EVERY_ISOLATION = [
 
 
 def runner(city, home: Path, workload: str, *fate: str, isolation: str = "auto"):
-    command = [sys.executable, str(RUNNER), str(home), str(city.clock.now_us()), isolation]
-    process = subprocess.Popen(
-        [*command, workload, *fate], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    url, now_us = city.storage.database.url, str(city.clock.now_us())
+    command = [sys.executable, str(RUNNER), str(home), url, now_us, isolation, workload, *fate]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "ready\n"
     return process
 

@@ -181,6 +181,6 @@ def test_the_interpreters_own_folders_are_the_only_ones_of_this_machine_that_are
     for path in (sys.prefix, sys.base_prefix, str(tmp_path), __file__):
         needed.add(Path(path).resolve().parts[1])
     assert set(seen["/"]) <= needed
-    assert sorted(seen["/job"]) == ["inputs", "job.json", "outputs"]
+    assert sorted(seen["/job"]) == ["inputs", "job.json", "outputs", "work"]
     assert seen["/tmp"] == [] or str(tmp_path).startswith("/tmp/")
     assert seen["/dev/shm"] == []

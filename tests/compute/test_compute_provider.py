@@ -208,6 +208,9 @@ def test_the_environment_holds_nothing_but_what_numeric_programs_need(
         "MKL_NUM_THREADS",
         "NUMEXPR_NUM_THREADS",
         "MALLOC_ARENA_MAX",
+        "YUNHE_REPLICA",
+        "YUNHE_REPLICAS",
+        *("YUNHE_NODE", "YUNHE_NODES", "YUNHE_MASTER", "YUNHE_STARTED"),
     }
     assert seen["OMP_NUM_THREADS"] == "3"
     assert seen["HOME"] not in (os.environ.get("HOME"), "/root")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from threading import Barrier, Thread
 
@@ -53,7 +54,7 @@ def test_a_cancelled_workload_whose_runner_died_is_closed_unpaid_by_the_next(
     claim = leases.claim(city.storage, ["compute.run.local"])
     assert claim is not None
     with city.storage.database.begin() as tx:
-        runner._start(tx, claim, now_us=city.clock.now_us())
+        runner.start(tx, claim, now_us=city.clock.now_us())
     compute.cancel(city.storage, workload.id)
     assert city.see(workload).state == "running"
     monkeypatch.setattr(leases, "is_gone", lambda owner: True)
@@ -97,11 +98,19 @@ def test_a_worker_that_lost_its_claim_is_told_to_stop(city, local, tmp_path, mon
     workload = city.submit(arguments={"action": "endure"})
     second = LocalProvider(tmp_path / "second", {TRIAL: TRIAL_ENTRY_POINT})
     taken: list[str] = []
+    heartbeat, gate = leases.heartbeat, threading.Lock()
+
+    def beat(storage, held) -> None:
+        with gate:  # never between the end of the lease and the take-over
+            heartbeat(storage, held)
+
+    monkeypatch.setattr(leases, "heartbeat", beat)
 
     def take_over() -> None:
         compute.cancel(city.storage, workload.id)  # else the second would never end
-        city.clock.advance(seconds=leases.LEASE_SECONDS + 1)
-        assert compute.run_next(city.storage, second) is None
+        with gate:
+            city.clock.advance(seconds=leases.LEASE_SECONDS + 1)
+            assert compute.run_next(city.storage, second) is None
         taken.append(city.see(workload).state)
 
     late = compute.run_next(city.storage, local, progress=Then(take_over))

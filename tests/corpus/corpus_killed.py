@@ -1,4 +1,4 @@
-"""Cleanses in a process of its own that dies at a point: ``corpus_killed.py HOME INPUT POINT``."""
+"""Cleanses in a process of its own that dies at a point: ``HOME DATABASE INPUT POINT``."""
 
 from __future__ import annotations
 
@@ -31,15 +31,22 @@ class Deadly(LocalBlobs):
         self._left = point
 
     def put(self, data: bytes) -> Blob:
+        self._count()
+        return super().put(data)
+
+    def put_file(self, path: Path) -> Blob:
+        self._count()
+        return super().put_file(path)
+
+    def _count(self) -> None:
         if not self._left:
             die()
         self._left -= 1
-        return super().put(data)
 
 
 def main() -> None:
-    home, tickets, point = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-    storage = Storage(Database.at(home / "yunhe.db"), Deadly(home / "blobs", point), SystemClock())
+    home, url, tickets, point = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])
+    storage = Storage(Database(url), Deadly(home / "blobs", point), SystemClock())
     append, left = custody.append, [point - 5]
 
     def deadly_append(tx: object, record: object) -> str:

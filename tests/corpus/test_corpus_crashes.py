@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,6 @@ from yunhe.kernel.clock import ManualClock
 from yunhe.kernel.progress import Silent
 from yunhe.storage.blobs import LocalBlobs
 from yunhe.storage.database import Database
-from yunhe.storage.schema import metadata
 from yunhe.storage.service import Storage
 
 PROGRAM = Path(__file__).with_name("corpus_killed.py")
@@ -25,11 +25,8 @@ PROGRAM = Path(__file__).with_name("corpus_killed.py")
 POINTS = [0, 2, 4, 5, 6]
 
 
-def fresh(home: Path) -> Storage:
+def fresh(home: Path, database: Database) -> Storage:
     home.mkdir()
-    database = Database.at(home / "yunhe.db")
-    with database.begin() as tx:
-        metadata.create_all(tx)
     return Storage(database, LocalBlobs(home / "blobs"), ManualClock())
 
 
@@ -40,7 +37,7 @@ def count(storage: Storage) -> int:
 
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_at_any_point_the_next_run_ends_with_the_same_body(
-    tmp_path: Path, point: int
+    tmp_path: Path, new_database: Callable[..., Database], point: int
 ) -> None:
     tickets, _ = write_pair(tmp_path / "in", Planter(3).documents(60))
     request = CleanseRequest(
@@ -53,10 +50,21 @@ def test_killed_at_any_point_the_next_run_ends_with_the_same_body(
         columns=Columns("text", "label", "id"),
         profile=service.load_profile(),
     )
-    undisturbed = service.cleanse(fresh(tmp_path / "calm"), request, progress=Silent())
-    storage = fresh(tmp_path / "home")
+    undisturbed = service.cleanse(
+        fresh(tmp_path / "calm", new_database()), request, progress=Silent()
+    )
+    storage = fresh(tmp_path / "home", new_database())
     killed = subprocess.run(
-        [sys.executable, PROGRAM, tmp_path / "home", tickets, str(point)], check=False, timeout=60
+        [
+            sys.executable,
+            PROGRAM,
+            tmp_path / "home",
+            storage.database.url,
+            tickets,
+            str(point),
+        ],
+        check=False,
+        timeout=300,
     )
     assert killed.returncode == -signal.SIGKILL
     assert count(storage) == 0

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from corpus_planting import Planter, with_luhn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from yunhe.corpus.domain import MASKS
-from yunhe.corpus.kernels.joined import join
-from yunhe.corpus.personal.hits import Hit, as_spans, settle
-from yunhe.corpus.personal.scan import find, masked
+from yunhe.corpus.domain import MASKS, PERSONAL_TYPES
+from yunhe.corpus.kernels.utf8 import utf8
+from yunhe.corpus.personal import names
+from yunhe.corpus.personal.found import Found, as_spans, merged
+from yunhe.corpus.personal.redact import Redaction, redacted
+from yunhe.corpus.personal.scan import scan
 
 PLANTER = Planter(20261122)
 ID = PLANTER.resident_id()
@@ -23,14 +26,18 @@ SPELT = str.maketrans("0123456789", "零幺二三四五六七八九")
 
 def found(text: str) -> list[tuple[str, str]]:
     """``(type, value)`` of everything found in one document."""
-    joined = join(pa.array([text], pa.string()))
-    return [(hit.type, text[hit.start : hit.end]) for hit in find(joined)]
+    seen = utf8(pa.array([text], pa.large_string()))
+    spans = as_spans(scan(seen, names=names.find, score_percent_min=70), seen)
+    columns = (spans.types.tolist(), spans.starts.tolist(), spans.ends.tolist())
+    return [(PERSONAL_TYPES[k], text[start:end]) for k, start, end in zip(*columns, strict=True)]
 
 
 def output(*texts: str) -> list[str]:
-    array = pa.array(texts, pa.string())
-    joined = join(array)
-    return masked(array, joined, find(joined)).to_pylist()
+    array = pa.array(texts, pa.large_string())
+    seen = utf8(array)
+    found = scan(seen, names=names.find, score_percent_min=70)
+    said: list[str] = redacted(array, seen, found, Redaction()).to_pylist()
+    return said
 
 
 @pytest.mark.parametrize(
@@ -175,20 +182,21 @@ TEXTS = st.lists(
 @settings(max_examples=200)
 @given(TEXTS)
 def test_masking_changes_nothing_outside_the_spans(texts: list[str]) -> None:
-    array = pa.array(texts, pa.string())
-    joined = join(array)
-    hits = find(joined)
-    spans = as_spans(hits, joined.starts)
+    array = pa.array(texts, pa.large_string())
+    seen = utf8(array)
+    finds = scan(seen, names=names.find, score_percent_min=70)
+    spans = as_spans(finds, seen)
     pieces: list[list[str]] = [[] for _ in texts]
     at = [0] * len(texts)
-    for hit, document, start, end in zip(
-        hits, spans.documents.tolist(), spans.starts.tolist(), spans.ends.tolist(), strict=True
-    ):
+    for kind, document, start, end in zip(
+        spans.types.tolist(), spans.documents.tolist(), spans.starts.tolist(), spans.ends.tolist(),
+        strict=True,
+    ):  # fmt: skip
         assert at[document] <= start < end <= len(texts[document])
-        pieces[document] += [texts[document][at[document] : start], MASKS[hit.type]]
+        pieces[document] += [texts[document][at[document] : start], MASKS[PERSONAL_TYPES[kind]]]
         at[document] = end
     expected = ["".join([*pieces[n], text[at[n] :]]) for n, text in enumerate(texts)]
-    assert masked(array, joined, hits).to_pylist() == expected
+    assert redacted(array, seen, finds, Redaction()).to_pylist() == expected
 
 
 @settings(max_examples=100)
@@ -206,25 +214,45 @@ def test_no_planted_value_is_left_in_the_output(seed: int) -> None:
     assert left == []
 
 
+def made(*rows: tuple[int, int, int, int]) -> Found:
+    columns = np.array(rows, np.int64).reshape(-1, 4).T
+    starts, ends = (np.ascontiguousarray(column) for column in columns[:2])
+    types, scores = (column.astype(np.uint8) for column in columns[2:])
+    return Found(starts, ends, types, scores, np.zeros(len(rows), np.uint8))
+
+
 @given(st.lists(st.builds(
-    lambda start, length, score: Hit(start, start + length, "PHONE", score, "layout"),
-    st.integers(0, 60), st.integers(1, 12), st.integers(70, 99),
+    lambda start, length, kind, score: (start, start + length, kind, score),
+    st.integers(0, 60), st.integers(1, 12), st.integers(0, 5), st.integers(70, 99),
 )))  # fmt: skip
-def test_settled_hits_cover_what_all_hits_covered_and_never_overlap(hits: list[Hit]) -> None:
-    settled = settle(hits)
-    covered = {at for hit in hits for at in range(hit.start, hit.end)}
-    assert {at for hit in settled for at in range(hit.start, hit.end)} == covered
-    assert all(a.end <= b.start for a, b in pairwise(settled))
+def test_merged_finds_cover_what_all_covered_and_never_overlap(
+    rows: list[tuple[int, int, int, int]],
+) -> None:
+    one = merged([made(*rows[: len(rows) // 2]), made(*rows[len(rows) // 2 :])])
+    bounds = list(zip(one.starts.tolist(), one.ends.tolist(), strict=True))
+    covered = {at for start, end, _, _ in rows for at in range(start, end)}
+    assert {at for start, end in bounds for at in range(start, end)} == covered
+    assert all(a[1] <= b[0] for a, b in pairwise(bounds))
+    for start, end, kind, score in (
+        zip(*zip(*bounds, strict=True), one.types.tolist(), one.scores.tolist(), strict=True)
+        if bounds
+        else ()
+    ):
+        within = [row for row in rows if start <= row[0] < end]
+        assert score == max(row[3] for row in within)
+        assert kind in {row[2] for row in within if row[3] == score}
 
 
-def test_of_overlapping_hits_the_surest_names_the_whole() -> None:
-    phone, mail = Hit(0, 11, "PHONE", 82, "layout"), Hit(3, 18, "EMAIL", 95, "layout")
-    assert settle([phone, mail]) == [Hit(0, 18, "EMAIL", 95, "layout")]
+def test_of_overlapping_finds_the_surest_names_the_whole() -> None:
+    phone, mail = (PERSONAL_TYPES.index(kind) for kind in ("PHONE", "EMAIL"))
+    one = merged([made((0, 11, phone, 82)), made((3, 18, mail, 95))])
+    assert (one.starts.tolist(), one.ends.tolist(), one.types.tolist()) == ([0], [18], [mail])
 
 
-@pytest.mark.parametrize("length", [200_000])
-def test_a_hostile_run_of_digits_or_letters_takes_linear_time(length: int) -> None:
-    for piece in ("1", "1 ", "138-", "微信a", "住在", "@a.", "张", "0571-", "8.", "`"):
-        text = piece * (length // len(piece))
-        joined = join(pa.array([text], pa.string()))
-        assert len(find(joined)) <= len(text)
+@pytest.mark.parametrize(
+    "piece", ["1", "1 ", "138-", "微信a", "住在", "@a.", "张", "0571-", "8.", "`"]
+)
+def test_a_hostile_run_of_one_thing_is_scanned_to_its_end(piece: str) -> None:
+    text = piece * (200_000 // len(piece))
+    seen = utf8(pa.array([text], pa.large_string()))
+    assert len(scan(seen, names=names.find, score_percent_min=70)) <= len(text)

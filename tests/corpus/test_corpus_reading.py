@@ -218,8 +218,17 @@ def test_a_folder_a_missing_file_and_an_unknown_ending_are_told_apart(tmp_path: 
     assert ".parquet" in error.message("zh")
 
 
-def test_utf16_is_refused_and_says_what_to_save_it_as(tmp_path: Path) -> None:
-    (tmp_path / "in.csv").write_bytes("id,text,label\n".encode("utf-16"))
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+@pytest.mark.parametrize("make", [jsonl, as_csv])
+def test_utf16_with_its_mark_is_read_like_utf8(tmp_path: Path, make: object, encoding: str) -> None:
+    path = make(tmp_path / f"in.{'jsonl' if make is jsonl else 'csv'}", ROWS, encoding)  # type: ignore[operator]
+    if encoding == "utf-16-be":
+        path.write_bytes(b"\xfe\xff" + path.read_bytes())
+    assert values(path) == (EXPECTED if make is jsonl else EXPECTED_CSV)
+
+
+def test_utf32_is_refused_and_says_what_to_save_it_as(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_bytes("id,text,label\n".encode("utf-32"))
     assert [f.code for f in refusal(tmp_path / "in.csv").findings] == [
         "corpus.encoding_unsupported"
     ]
@@ -229,7 +238,9 @@ def test_a_truncated_parquet_file_is_refused(tmp_path: Path) -> None:
     parquet.write_table(pa.Table.from_pylist(ROWS), tmp_path / "whole.parquet")
     whole = (tmp_path / "whole.parquet").read_bytes()
     (tmp_path / "in.parquet").write_bytes(whole[: len(whole) // 2])
-    assert [f.code for f in refusal(tmp_path / "in.parquet").findings] == ["corpus.parquet_damaged"]
+    assert [f.code for f in refusal(tmp_path / "in.parquet").findings] == [
+        "corpus.parquet_unopened"
+    ]
 
 
 def test_a_parquet_page_damaged_further_in_is_a_fault_with_its_row(tmp_path: Path) -> None:
@@ -248,9 +259,11 @@ def test_a_compressed_file_that_breaks_off_is_a_fault_after_what_was_read(tmp_pa
     many = [{"id": str(n), "text": f"{n}" * 50, "label": "x"} for n in range(60_000)]
     packed = gzip.compress(jsonl(tmp_path / "plain", many).read_bytes())
     (tmp_path / "in.jsonl.gz").write_bytes(packed[: len(packed) * 3 // 4])
-    assert faults(tmp_path / "in.jsonl.gz")[-1] == ("in.jsonl.gz", "corpus.gzip_damaged")
+    assert faults(tmp_path / "in.jsonl.gz")[-1] == ("in.jsonl.gz", "corpus.packing_damaged")
     (tmp_path / "no.jsonl.gz").write_bytes(b"not gzip at all")
-    assert [f.code for f in refusal(tmp_path / "no.jsonl.gz").findings] == ["corpus.gzip_damaged"]
+    assert [f.code for f in refusal(tmp_path / "no.jsonl.gz").findings] == [
+        "corpus.packing_damaged"
+    ]
 
 
 def test_broken_json_lines_are_all_named_with_line_and_byte(tmp_path: Path) -> None:

@@ -146,10 +146,17 @@ class Full:
         self._blobs, self._left = storage.blobs, after
 
     def put(self, data: bytes) -> object:
+        self._count()
+        return self._blobs.put(data)
+
+    def put_file(self, path: Path) -> object:
+        self._count()
+        return self._blobs.put_file(path)
+
+    def _count(self) -> None:
         if not self._left:
             raise Unavailable("storage.disk_full", where="blobs", free_bytes=0)
         self._left -= 1
-        return self._blobs.put(data)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._blobs, name)

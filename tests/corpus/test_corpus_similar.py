@@ -1,109 +1,91 @@
-"""Near-duplicates: edited copies land in one group, strangers do not, nothing is removed."""
+"""The step `similar`, by itself and in the engine: groups for a split, or only the first."""
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from pathlib import Path
 
 import numpy as np
 import pytest
+from corpus_near_desk import array, edited, invented
 from corpus_planting import write_jsonl
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from yunhe.corpus import engine
+from yunhe.corpus.documents import Documents, Values
 from yunhe.corpus.domain import Columns, Profile
+from yunhe.corpus.evidence import InMemory
 from yunhe.corpus.gathering import Corpus
+from yunhe.corpus.kernels.shingles import WORDS
 from yunhe.corpus.pipeline import build
 from yunhe.corpus.service import load_profile
+from yunhe.corpus.steps.similar import STEP
 from yunhe.kernel.progress import Silent
 
-HANZI = "".join(chr(code) for code in range(0x4E00, 0x4E00 + 3000))
 
-
-def only(*names: str) -> Profile:
+def only(*names: str, keep: str | None = None) -> Profile:
+    """Some steps of the built-in profile."""
     profile = load_profile()
-    plans = tuple(plan for plan in profile.steps if plan.name in names)
-    return Profile(profile.name, profile.version, profile.sample_documents, plans)
+    plans = [plan for plan in profile.steps if plan.name in names]
+    if keep is not None:
+        plans = [
+            dataclasses.replace(plan, options={"keep": keep}) if plan.name == "similar" else plan
+            for plan in plans
+        ]
+    return dataclasses.replace(profile, steps=tuple(plans))
 
 
-def grouped(folder: Path, texts: list[str], *names: str) -> Corpus:
+def grouped(folder: Path, texts: list[str], *names: str, keep: str | None = None) -> Corpus:
     path = write_jsonl(folder / "in.jsonl", [{"text": text} for text in texts])
-    made = build(only("similar", *names))
+    made = build(only("similar", *names, keep=keep))
     return engine.cleanse(path, Columns("text"), made, threads=1, progress=Silent())
 
 
-def invented(seed: int, count: int, length: int) -> list[str]:
-    draw = random.Random(seed)
-    return ["".join(draw.choices(HANZI, k=length)) for _ in range(count)]
+def documents(texts: list[str]) -> Documents:
+    return Documents(array(texts), np.zeros(len(texts), np.bool_), np.zeros(len(texts), np.uint8))
 
 
-def edited(text: str, share: float, draw: random.Random) -> str:
-    return "".join(draw.choice(HANZI) if draw.random() < share else c for c in text)
+ORIGINALS = invented(1, 40, 80)
+TEXTS = [*ORIGINALS, *(edited(text, 0.02, random.Random(1)) for text in ORIGINALS)]
 
 
-@pytest.mark.parametrize(
-    ("change", "recall_min"),
-    [
-        (lambda text, draw: text, 1.0),
-        (lambda text, draw: "，".join(text[i : i + 7] for i in range(0, len(text), 7)), 1.0),
-        (lambda text, draw: edited(text, 0.01, draw), 0.99),
-        (lambda text, draw: text[: int(len(text) * 0.85)], 0.99),
-        (lambda text, draw: "转发：" + text + "（完）", 0.99),
-        (lambda text, draw: edited(text, 0.05, draw), 0.85),
-    ],
-    ids=["same", "punctuation", "edit1", "cut", "framed", "edit5"],
-)
-def test_copies_are_grouped_with_their_originals(
-    tmp_path: Path, change: object, recall_min: float
+def test_the_profile_for_short_texts_groups_and_removes_nothing(tmp_path: Path) -> None:
+    corpus = grouped(tmp_path, TEXTS)
+    assert len(corpus.rows) == 80
+    assert corpus.groups.tolist() == [*range(40), *range(40)]
+
+
+def test_keep_first_removes_all_but_the_first_of_a_group(tmp_path: Path) -> None:
+    corpus = grouped(tmp_path, TEXTS, keep="first")
+    assert corpus.rows.tolist() == list(range(40))
+    (marks,) = corpus.drops
+    assert marks.rows.tolist() == list(range(40, 80))
+    assert STEP.reasons[marks.codes[0] - 1] == "near_duplicate"
+
+
+def test_evidence_is_one_row_of_words_for_each_document() -> None:
+    values = Values({"similarity_percent_min": 50}, {"keep": "first"})
+    assert STEP.work is not None
+    outcome = STEP.work(documents(["一二三四五六", ""]), values)
+    assert outcome.evidence is not None
+    assert outcome.evidence.shape == (2, WORDS)
+    assert outcome.texts is None
+
+
+@pytest.mark.parametrize(("keep", "codes"), [("first", [0, 1, 0]), ("all", [0, 0, 0])])
+def test_the_option_decides_whether_copies_are_dropped(
+    tmp_path: Path, keep: str, codes: list[int]
 ) -> None:
-    originals, draw = invented(1, 300, 120), random.Random(2)
-    copies = [change(text, draw) for text in originals]  # type: ignore[operator]
-    corpus = grouped(tmp_path, originals + copies)
-    assert len(corpus.rows) == 600  # nothing is removed
-    together = (corpus.groups[:300] == corpus.groups[300:]).mean()
-    assert together >= recall_min
-    # A group holds an original and its copy and nobody else: no false merge.
-    assert np.unique(corpus.groups, return_counts=True)[1].max() <= 2
-
-
-def test_strangers_stay_apart_though_they_share_a_phrase(tmp_path: Path) -> None:
-    texts = [f"市民来电反映如下问题，{text}，请尽快处理谢谢" for text in invented(3, 400, 60)]
-    corpus = grouped(tmp_path, texts)
-    assert len(np.unique(corpus.groups)) == len(texts)
-
-
-def test_short_documents_are_grouped_only_when_their_words_are_the_same(tmp_path: Path) -> None:
-    texts = ["很好吃", "很好吃！", "不好吃", "好吃", "味道不错下次再来", "味道不错，下次再来。"]
-    corpus = grouped(tmp_path, texts)
-    assert corpus.groups.tolist() == [0, 0, 2, 3, 4, 4]
-
-
-@pytest.mark.parametrize("texts", [["只有一篇文档在这里"], ["！！！", "。。。", "???"]])
-def test_one_document_or_none_with_letters_is_no_special_case(
-    tmp_path: Path, texts: list[str]
-) -> None:
-    assert grouped(tmp_path, texts).groups.tolist() == list(range(len(texts)))
-
-
-def jaccard(left: str, right: str) -> float:
-    a, b = ({text[i : i + 5] for i in range(len(text) - 4)} for text in (left, right))
-    return len(a & b) / len(a | b)
-
-
-@settings(max_examples=15, deadline=None)
-@given(st.integers(0, 2**32))
-def test_linked_documents_are_as_alike_as_the_profile_says(
-    tmp_path_factory: pytest.TempPathFactory, seed: int
-) -> None:
-    draw = random.Random(seed)
-    base = invented(seed, 12, 60)
-    texts = base + [edited(text, draw.random() * 0.2, draw) for text in base]
-    corpus = grouped(tmp_path_factory.mktemp("similar"), texts)
-    for number, head in enumerate(corpus.groups.tolist()):
-        if number != head:
-            members = [m for m in range(len(texts)) if corpus.groups[m] == head and m != number]
-            assert max(jaccard(texts[number], texts[m]) for m in members) >= 0.5
+    texts = ["这条路灯坏了三天没有人来修", "这条路灯，坏了三天没有人来修！", "别的话题在这里"]
+    values = Values({"similarity_percent_min": 50}, {"keep": keep})
+    assert STEP.work is not None
+    assert STEP.settle is not None
+    evidence = STEP.work(documents(texts), values).evidence
+    assert evidence is not None
+    found = STEP.settle(InMemory((evidence,), (array(texts),)), values, tmp_path, 1 << 20)
+    assert found.codes.tolist() == codes
+    assert found.firsts.tolist() == [0, 0, 2]
+    assert found.scores.tolist() == [0, 100, 0]
 
 
 def test_documents_that_differ_only_in_masked_details_share_a_group(tmp_path: Path) -> None:
@@ -111,4 +93,3 @@ def test_documents_that_differ_only_in_masked_details_share_a_group(tmp_path: Pa
     texts = [f"我叫张伟，{sentence}13812345678", f"我叫李敏丽，{sentence}13987654321"]
     corpus = grouped(tmp_path, texts, "personal")
     assert corpus.groups.tolist() == [0, 0]
-    assert corpus.texts.to_pylist()[0] == corpus.texts.to_pylist()[1]

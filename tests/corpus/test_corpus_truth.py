@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from corpus_planting import Planter, write_pair
 
-from yunhe.corpus import engine, naming, truth
+from yunhe.corpus import engine, truth
 from yunhe.corpus.domain import Columns
 from yunhe.corpus.pipeline import build
 from yunhe.corpus.service import load_profile
@@ -38,7 +38,7 @@ def compared(
     corpus = engine.cleanse(
         tickets, Columns("text", "label", "id"), made, threads=1, progress=Silent()
     )
-    return truth.compare(truth.read(known), corpus, ids=naming.ids(tickets, corpus), pipeline=made)
+    return truth.compare(truth.read(known), corpus, ids=corpus.names, pipeline=made)
 
 
 def recall(result: JsonObject, kind: str) -> tuple[int, int]:

@@ -182,6 +182,7 @@ def test_erasing_leaves_the_leaf_and_takes_content_and_salt(log):
     assert custody.audit(log.storage, log.trust()).ok
 
 
+@pytest.mark.sqlite_only("reads its files")
 def test_erased_content_is_gone_from_the_database_files(log, tmp_path):
     secret = "a-commitment-nobody-should-find-again"
     reference = log.append(replace(SOURCE, body={"request_commitment": secret}))

@@ -17,8 +17,17 @@ from yunhe.kernel.errors import Conflict, NotFound
 OTHER = digest("other")
 LINKED = [(name, role) for name, kind in KINDS.items() for role in verifier.CHAIN[kind][1]]
 """Every link the verifier's table requires, with the record of the test chain that must have it."""
+METERED = {
+    "source.holder = usage.organisation",
+    "input_digest in usage.input_digests",
+    "output_digest in usage.output_digests",
+}
+"""Rules along a link that a certificate has only where its cleansing was metered."""
 CHECKS = [
-    (name, " ".join(check)) for name, kind in KINDS.items() for check in verifier.CHAIN[kind][2]
+    (name, " ".join(check))
+    for name, kind in KINDS.items()
+    for check in verifier.CHAIN[kind][2]
+    if " ".join(check) not in METERED
 ]
 """Every rule of the verifier's table with the record of the test chain that is held to it."""
 
@@ -197,6 +206,45 @@ def test_compute_without_a_named_input_is_bound_by_its_digests_alone(log):
     assert log.verify(known["answer"]).ok
 
 
+def metered(log, **changed) -> dict[str, str]:
+    """A chain whose dataset was cleansed by a metered workload of the source's holder."""
+    body = {"organisation": "org_city", "unit": "device:cpu", "amount_minor": 60_000}
+    award = log.append(Record("compute.award", "holder_award", START_US - 20_000_000, body, {}))
+    body = {"organisation": "org_city", "input_digests": [digest("profile"), digest("raw")]}
+    body |= {"output_digests": [digest("clean"), digest("spans")]} | changed
+    usage = Record("compute.usage", "cleansing", START_US - 19_000_000, body, {"award": award})
+    return log.chain({"certificate": Changes(links={"usage": log.append(usage)})})
+
+
+def test_a_metered_cleansing_is_proved_with_what_it_used(log):
+    verdict = log.verify(metered(log)["answer"])
+    assert verdict.ok, failures(verdict)
+    assert {"cleansing", "holder_award"} <= {link.subject for link in verdict.links}
+
+
+@pytest.mark.parametrize(
+    ("changed", "check"),
+    [
+        ({"input_digests": [OTHER]}, "input_digest in usage.input_digests"),
+        ({"output_digests": [OTHER]}, "output_digest in usage.output_digests"),
+    ],
+)
+def test_a_workload_on_other_bytes_does_not_vouch_for_a_certificate(log, changed, check):
+    verdict = log.verify(metered(log, **changed)["answer"])
+    assert failures(verdict) == {"certificate_1": ("rule", check)}
+
+
+def test_a_workload_of_somebody_else_does_not_vouch_for_a_certificate(log):
+    found = failures(log.verify(metered(log, organisation="org_else")["answer"]))
+    assert found["certificate_1"] == ("rule", "source.holder = usage.organisation")
+
+
+def test_a_record_of_another_kind_is_no_usage_of_a_certificate(log):
+    [other] = log.append_plain("other")
+    known = log.chain({"certificate": Changes(links={"usage": other})})
+    assert failures(log.verify(known["answer"]))["certificate_1"][0] == "rule"
+
+
 def test_further_links_are_followed_and_must_hold_as_well(log):
     [extra] = log.append_plain("extra")
     known = log.chain({"answer": Changes(links={"label": extra})})
@@ -280,6 +328,7 @@ def test_every_path_of_the_table_walks_along_links_that_exist():
                 *roles, last = path.split(".")
                 at = kind
                 for role in roles:
-                    at = verifier.CHAIN[at][1][role]
+                    named = {"usage": "compute.usage"} | verifier.CHAIN[at][1]
+                    at = named[role]
                 if last.startswith("@"):
                     assert last[1:] in verifier.CHAIN[at][1] or last == "@input"

@@ -131,7 +131,7 @@ from yunhe.storage.database import Database
 from yunhe.storage.service import Storage
 
 folder, name = Path(sys.argv[1]), sys.argv[2]
-storage = Storage(Database.at(folder / "yunhe.db"), LocalBlobs(folder / "blobs"), SystemClock())
+storage = Storage(Database(sys.argv[3]), LocalBlobs(folder / "blobs"), SystemClock())
 sequencer = custody.Sequencer(storage, custody.open_signer(folder / "home"))
 for number in range(100_000):
     with storage.database.begin() as tx:
@@ -147,7 +147,8 @@ def test_killed_sequencers_lose_and_repeat_nothing(log, tmp_path):
     written: list[str] = []
     signed: set[tuple[int, str]] = set()
     for round_ in range(5):
-        arguments = [sys.executable, "-c", CHILD, str(tmp_path), str(round_)]
+        url = log.storage.database.url
+        arguments = [sys.executable, "-c", CHILD, str(tmp_path), str(round_), url]
         with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as child:
             lines = [child.stdout.readline().split() for _ in range(5 + 7 * round_)]
             os.kill(child.pid, signal.SIGKILL)

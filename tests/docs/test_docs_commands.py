@@ -32,6 +32,8 @@ MADE_BY_A_RUN = (
 THE_READERS_OWN = {
     "my-plan.yaml", "plan.yaml", "tickets.jsonl", "waimai_10k.csv", "mine.csv",
     "receipt.json", "trust.txt", "outside.txt", "verifier.py",
+    "workload.yaml", "rows.jsonl", "labels.csv", "philly.csv",
+    "openb_pod_list_default.csv", "openb_node_list_all_node.csv",
 }  # fmt: skip
 """Files that only the reader has."""
 _SHELL = re.compile(r"^( *)```sh\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)

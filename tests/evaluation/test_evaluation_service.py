@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 
+import pyarrow.parquet as pq
 import pytest
 from evaluation_centre import CLASSES, WORDS, Centre, Reader, parquet, rows
 
@@ -306,3 +307,17 @@ def test_what_is_not_there_is_said_to_be_unknown(centre: Centre) -> None:
     with pytest.raises(NotFound) as refused:
         evaluation.find_evaluation(centre.storage, "evaluation_none")
     assert refused.value.code == "evaluation.unknown"
+
+
+def test_held_out_documents_become_hashes_that_hold_none_of_their_text(centre, tmp_path) -> None:
+    made = centre.divide()
+    path = tmp_path / "hashes.parquet"
+    written = evaluation.write_contamination_hashes(centre.storage, made, path)
+    assert written.items + written.too_short == made.documents_heldout
+    table = pq.read_table(path)
+    assert [str(column.type) for column in table.columns] == ["uint64", "string"]
+    heldout = splitting.read_documents(
+        centre.storage.blobs.read(made.heldout_digest), digest=made.heldout_digest
+    )
+    assert set(table.column("item").to_pylist()) <= set(heldout.ids)
+    assert written.runs == len(table)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -21,7 +20,7 @@ from yunhe.kernel.clock import ManualClock
 from yunhe.storage.blobs import LocalBlobs
 from yunhe.storage.database import Database
 from yunhe.storage.service import Storage
-folder, listing, buyer, member, orders, pause = sys.argv[1:]
+folder, url, listing, buyer, member, orders, pause = sys.argv[1:]
 said = 0
 def say(what):
     global said
@@ -29,9 +28,7 @@ def say(what):
     print(what, flush=True)
     if said == int(pause):
         sys.stdin.read()  # a slow killer still finds the process alive
-storage = Storage(
-    Database.at(Path(folder) / "yunhe.db"), LocalBlobs(Path(folder) / "blobs"), ManualClock()
-)
+storage = Storage(Database(url), LocalBlobs(Path(folder) / "blobs"), ManualClock())
 for number in range(int(orders)):
     wanted = dict(key=str(number), listing=listing, buyer=buyer, member=member)
     placed = exchange.order(storage, **wanted)
@@ -46,8 +43,9 @@ for number in range(int(orders)):
 
 
 def start(market, listing, *, pause: int) -> subprocess.Popen[str]:
-    folder = Path(market.storage.database.url.removeprefix("sqlite:///")).parent
-    arguments = [str(folder), listing.id, market.university, market.buyer, str(ORDERS), str(pause)]
+    folder, url = market.storage.blobs.root.parent, market.storage.database.url
+    buyer = [market.university, market.buyer]
+    arguments = [str(folder), url, listing.id, *buyer, str(ORDERS), str(pause)]
     return subprocess.Popen(
         [sys.executable, "-c", BUYER, *arguments],
         stdin=subprocess.PIPE,

@@ -94,10 +94,13 @@ def test_two_people_in_one_role_are_not_enough(house) -> None:
 
 
 def test_one_person_in_two_roles_decides_once(house) -> None:
-    from yunhe.identity import service as identity  # noqa: PLC0415 - only here
+    from yunhe.identity import store as people  # noqa: PLC0415 - only here
 
     with house.storage.database.begin() as tx:
-        identity.grant_role(tx, member=house.people["risk"], role="release_owner", at_us=0)
+        # Granting it is refused since 0.2.0; a database of before may hold it.
+        people.add_role(
+            tx, member_id=house.people["risk"], role="release_owner", project="", by="", at_us=0
+        )
     house.approve("risk")
     with pytest.raises(Conflict) as error:
         house.approve("risk", key="again", role="release_owner")

@@ -29,6 +29,20 @@ def test_both_languages_have_the_same_texts_with_the_same_parameters(floor):
     assert different == []
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("floor", FLOORS)
+def test_braces_in_a_text_are_parameters_or_doubled(floor, language):
+    formatted = [
+        key
+        for key, value in load(language, floor).items()
+        if any(
+            name is not None and (form or turned or not re.fullmatch("[a-z_0-9]+", name))
+            for _, name, form, turned in string.Formatter().parse(value)
+        )
+    ]
+    assert formatted == []
+
+
 @pytest.mark.parametrize("floor", FLOORS)
 def test_chinese_texts_are_chinese_and_english_texts_are_not(floor):
     han = re.compile(r"[\u4e00-\u9fff]")

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from yunhe.identity import service as identity
-from yunhe.identity.domain import KINDS, IssuedKey
+from yunhe.identity.domain import KINDS, Claimed, IssuedKey, Offer
 from yunhe.kernel.errors import Conflict, NotAllowed, YunheError
 from yunhe.storage.service import Storage
 
@@ -115,3 +115,54 @@ def test_a_key_works_exactly_until_it_is_revoked_or_expires(storage: Storage, st
                 except NotAllowed:
                     working = False
             assert working == (key.id in live)
+
+
+def test_an_invitation_accepted_by_many_at_once_makes_one_member(town) -> None:
+    offer = Offer(organisation=town.university, roles=frozenset({"caller"}))
+    token = town.do(identity.invite, offer, by=town.actor("dean")).token
+
+    def accept() -> Claimed:
+        return town.do(identity.accept, token=token, name="guest")
+
+    results = at_once(*[accept] * 8)
+    assert sum(isinstance(result, Claimed) for result in results) == 1
+    codes = {result.code for result in results if isinstance(result, YunheError)}
+    assert codes <= {"identity.invitation_ended", "storage.busy"}
+    assert len(town.see(identity.members, organisation=town.university)) == 3
+
+
+def test_a_first_token_claimed_by_many_at_once_makes_one_operator(storage: Storage) -> None:
+    token = identity.first_token(storage)
+
+    def claim() -> Claimed:
+        return identity.claim_operator(storage, token=token, organisation_name="o", name="n")
+
+    results = at_once(*[claim] * 8)
+    assert sum(isinstance(result, Claimed) for result in results) == 1
+    with storage.database.read() as tx:
+        assert len(identity.members_with_role(tx, "operator")) == 1
+
+
+def test_starts_at_once_leave_one_token_that_works(storage: Storage) -> None:
+    tokens = at_once(*[lambda: identity.first_token(storage)] * 6)
+
+    def works(token: str) -> bool:
+        try:
+            identity.claim_operator(storage, token=token, organisation_name="o", name="n")
+        except NotAllowed:
+            return False
+        return True
+
+    assert [works(token) for token in tokens].count(True) == 1
+
+
+def test_roles_that_must_stay_apart_granted_at_once_leave_one(town) -> None:
+    members = [town.add(f"m{number}", town.university) for number in range(6)]
+    calls = [
+        (lambda member=member, role=role: town.do(identity.grant_role, member=member, role=role))
+        for member in members
+        for role in ("trainer", "evaluator")
+    ]
+    at_once(*calls)
+    for member in members:
+        assert len(town.see(identity.roles_of, member)) == 1

@@ -11,6 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+from kept_bytes import kept_bytes
 from yunhe.identity import secret as secrets_of_keys
 from yunhe.identity import service as identity
 from yunhe.identity.domain import IssuedKey
@@ -70,15 +71,14 @@ def test_a_secret_has_the_promised_shape_and_entropy(storage: Storage, member: s
         assert set(random_part) <= set(string.hexdigits)
 
 
-def test_the_database_file_never_holds_a_secret(storage: Storage, member: str) -> None:
+def test_the_database_never_holds_a_secret(storage: Storage, member: str, tmp_path: Path) -> None:
     issued = issue(storage, member)
     random_part = issued.secret.split("_")[2]
     with storage.database.begin() as tx:
         rows = tx.execute(text("SELECT * FROM identity_key")).all()
         assert len(rows) == 1
         assert random_part not in repr(rows)
-    folder = Path(storage.database.url.removeprefix("sqlite:///")).parent
-    stored = b"".join(file.read_bytes() for file in folder.glob("yunhe.db*"))
+    stored = b"".join(data for _, data in kept_bytes(tmp_path, storage.database))
     assert secrets_of_keys.hash_of(issued.secret).encode() in stored
     assert random_part.encode() not in stored
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from yunhe.identity import checks
 from yunhe.identity import service as identity
 from yunhe.identity.domain import KINDS, ROLES, Member, Organisation
 from yunhe.kernel.errors import Conflict, Invalid, NotAllowed, NotFound
@@ -149,7 +150,7 @@ def _holes(sentence: str) -> set[str]:
 
 @given(st.text(max_size=300))
 def test_a_name_is_either_accepted_or_refused_with_a_reason(name: str) -> None:
-    findings = identity._text("name", name)
+    findings = checks.text("name", name)
     fine = bool(name.strip()) and len(name) <= 200 and name.isprintable()
     assert (findings == []) == fine
     assert all(finding.message("zh") != finding.code for finding in findings)

@@ -23,6 +23,9 @@ from yunhe.kernel.language import from_environment, text
         ({"LANG": "en_GB.UTF-8", "LC_ALL": "zh_CN"}, "zh"),
         ({"LANG": "zh_CN", "LC_MESSAGES": "en_US"}, "en"),
         ({"LC_ALL": "", "LANG": "zh"}, "zh"),
+        ({"YUNHE_LANG": "zh", "LC_ALL": "en_US"}, "zh"),
+        ({"YUNHE_LANG": "en", "LANG": "zh_CN"}, "en"),
+        ({"YUNHE_LANG": "fr", "LANG": "zh_CN"}, "zh"),
     ],
 )
 def test_the_language_follows_the_locale_in_the_order_posix_gives(environment, language):
@@ -40,7 +43,8 @@ def test_an_error_says_what_where_and_what_to_do_in_both_languages():
     assert english.splitlines() == [
         "x is not an amount of CNY.",
         "  - prices[3]: There is no unit of account called XXX.",
-        "Write a decimal number no finer than the unit's smallest part.",
+        "Write plain digits such as 12.30, without grouping or exponent, no finer than the unit's "
+        "smallest part.",
     ]
     assert "prices[3]: 没有名为 XXX 的记账单位" in chinese
     assert str(error) == english

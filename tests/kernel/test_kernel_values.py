@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import itertools
 
 import pytest
@@ -106,6 +107,7 @@ def test_the_system_clock_tells_microseconds():
         ("0.001", device_unit("cpu"), 1),
         ("5.5", voucher_unit("CNY"), 550),
         ("0.000001", "epsilon:d", 1),
+        ("-90071992547409.91", "CNY", 1 - 2**53),
     ],
 )
 def test_amounts_go_to_minor_units_and_back_without_loss(text, unit, minor):
@@ -115,7 +117,14 @@ def test_amounts_go_to_minor_units_and_back_without_loss(text, unit, minor):
 
 @pytest.mark.parametrize(
     ("text", "unit"),
-    [("1.005", "CNY"), ("x", "CNY"), ("NaN", "CNY"), ("1e99", "CNY"), ("1", "XXX"), ("1", "foo:y")],
+    [
+        *[
+            (text, "CNY")
+            for text in ("1.005", "x", "NaN", "1e99", "1e2", "1_000", "1,000", "", ".5")
+        ],
+        *[("90071992547409.92", "CNY"), ("0.1000000000000000000000000000001", "CNY")],
+        *[("٣", "CNY"), ("1" * 5_000, "CNY"), ("1", "XXX"), ("1", "foo:y")],
+    ],
 )
 def test_amounts_that_are_none_or_too_fine_are_refused(text, unit):
     with pytest.raises(Invalid):
@@ -138,3 +147,55 @@ def test_a_split_sums_to_the_whole_and_is_never_a_unit_off_its_share(total, weig
 def test_a_split_by_nothing_or_by_less_is_a_mistake(weights):
     with pytest.raises(ValueError, match="weights"):
         split(10, weights)
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=9), max_size=4))
+def test_a_derived_id_is_made_as_it_always_was(parts):
+    digest = hashlib.sha256()
+    for part in ("x", *parts):
+        encoded = part.encode()
+        digest.update(len(encoded).to_bytes(8, "big") + encoded)
+    value, letters = int.from_bytes(digest.digest()[:16], "big"), "0123456789abcdefghjkmnpqrstvwxyz"
+    plain = "".join(letters[value >> shift & 31] for shift in range(125, -1, -5))
+    assert derived_id("x", *parts) == f"x_{plain}"
+
+
+class Text(str):
+    __slots__ = ()
+
+
+class Number(int):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        ({"a": Text("b"), Text("c"): (1, [True, None])}, b'{"a":"b","c":[1,[true,null]]}'),
+        ([Number(3), {"k": {}}], b'[3,{"k":{}}]'),
+    ],
+    ids=["texts", "numbers"],
+)
+def test_subclasses_are_written_as_what_they_are(value, plain):
+    assert canonical_bytes(value) == plain
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{"é": 1}, {1: 2}, {"a": [{"b": 2**53}]}, [[-(2**53)]], {"a": (1.0,)}, [{"a": b""}]],
+    ids=["letter", "key", "large", "small", "float", "bytes"],
+)
+def test_what_has_no_canonical_form_is_refused_and_says_where(value):
+    with pytest.raises((TypeError, ValueError), match=r"^\$"):
+        canonical_bytes(value)
+
+
+def test_what_is_nested_deeply_is_written_as_well():
+    value = []
+    for _ in range(600):
+        value = [value]
+    assert canonical_bytes(value) == b"[" * 601 + b"]" * 601
+    for _ in range(600):
+        value = {"a": value}
+    with pytest.raises(RecursionError):
+        canonical_bytes(value)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from pathlib import Path
 
 from yunhe.ledger.domain import (
     CaptureRequest,
@@ -47,8 +46,8 @@ def post(writer: GroupWriter, thread: int, first: int, steps: int) -> None:
 
 
 def main() -> None:
-    path, threads, steps, *first = sys.argv[1:]
-    with GroupWriter(Database.at(Path(path))) as writer:
+    url, threads, steps, *first = sys.argv[1:]
+    with GroupWriter(Database(url)) as writer:
         workers = [
             threading.Thread(target=post, args=(writer, number, int(first[number]), int(steps)))
             for number in range(int(threads))

@@ -6,7 +6,6 @@ import random
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import ledger_poster
 import pytest
@@ -80,7 +79,7 @@ KILLS, THREADS = 6, 4
 
 @pytest.mark.slow
 def test_a_killed_process_loses_nothing_acknowledged_and_doubles_nothing(
-    storage: Storage, tmp_path: Path
+    storage: Storage,
 ) -> None:
     with storage.database.begin() as tx:
         for owner, purpose in (("payer", "cash"), ("payee", "cash"), ("payee", "fee")):
@@ -90,7 +89,7 @@ def test_a_killed_process_loses_nothing_acknowledged_and_doubles_nothing(
     acknowledged: set[str] = set()
     reached = [0] * THREADS
     for _ in range(KILLS):
-        lines = _post_until(tmp_path, reached, steps=10**6, kill_after=chance.randint(1, 150))
+        lines = _post_until(storage, reached, steps=10**6, kill_after=chance.randint(1, 150))
         for thread, number, transfer in (line.split() for line in lines):
             reached[int(thread)] = max(reached[int(thread)], int(number))
             acknowledged.add(transfer)
@@ -100,7 +99,7 @@ def test_a_killed_process_loses_nothing_acknowledged_and_doubles_nothing(
         assert acknowledged <= posted
     assert sum(reached) > 0
     each = max(reached) + 10
-    _post_until(tmp_path, reached, steps=each, kill_after=None)
+    _post_until(storage, reached, steps=each, kill_after=None)
     with storage.database.read() as tx:
         replayed = service.replay(tx)
         balances = {b.account: b.available for b in service.balances(tx)}
@@ -114,13 +113,13 @@ def test_a_killed_process_loses_nothing_acknowledged_and_doubles_nothing(
 
 
 def _post_until(
-    folder: Path, reached: list[int], *, steps: int, kill_after: int | None
+    storage: Storage, reached: list[int], *, steps: int, kill_after: int | None
 ) -> list[str]:
     """Run the poster; kill it after so many acknowledgements, or let it finish. What it said."""
     command = [
         sys.executable,
         ledger_poster.__file__,
-        folder / "yunhe.db",
+        storage.database.url,
         THREADS,
         steps,
         *reached,

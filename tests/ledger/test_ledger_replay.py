@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
-from pathlib import Path
-
 import pytest
+from ledger_forger import forge
 
 from yunhe.kernel.language import LANGUAGES
 from yunhe.ledger import service
@@ -63,14 +61,9 @@ def ledger(storage: Storage) -> Storage:
     return storage
 
 
-def tampered(ledger: Storage, folder: Path, *statements: str) -> Replay:
-    """Replay after somebody with the file and no scruples ran these statements."""
-    connection = sqlite3.connect(folder / "yunhe.db")  # its own rules are off: no foreign keys
-    connection.execute("PRAGMA ignore_check_constraints=ON")
-    for statement in statements:
-        assert connection.execute(statement).rowcount > 0
-    connection.commit()
-    connection.close()
+def tampered(ledger: Storage, *statements: str) -> Replay:
+    """Replay after somebody with the database and no scruples ran these statements."""
+    forge(ledger.database, statements)
     with ledger.database.read() as tx:
         return service.replay(tx)
 
@@ -178,12 +171,14 @@ TAMPERINGS = {
 
 
 @pytest.mark.parametrize("what", TAMPERINGS)
-def test_replay_finds_a_change_of(what: str, ledger: Storage, tmp_path: Path) -> None:
+def test_replay_finds_a_change_of(what: str, ledger: Storage) -> None:
     expected, *statements = TAMPERINGS[what]
-    assert codes(tampered(ledger, tmp_path, *statements)) >= expected
+    if what == "a fraction" and not ledger.database.url.startswith("sqlite"):
+        pytest.skip("this database stores no fraction in a column of integers")
+    assert codes(tampered(ledger, *statements)) >= expected
 
 
-def test_replay_finds_a_refund_of_more_than_was_paid(ledger: Storage, tmp_path: Path) -> None:
+def test_replay_finds_a_refund_of_more_than_was_paid(ledger: Storage) -> None:
     """Each refund is sound by itself, digest and totals included; together they are too much."""
     statements = [
         "INSERT INTO ledger_transfer (id, key, kind, request_digest, at_us, memo, refunds)"
@@ -197,15 +192,13 @@ def test_replay_finds_a_refund_of_more_than_was_paid(ledger: Storage, tmp_path: 
         f"UPDATE ledger_account SET {column} = {column} + 15 WHERE id = '{account}'"
         for account, column in ((SELLER, "debits"), (BUYER, "credits"))
     ]
-    assert codes(tampered(ledger, tmp_path, *statements)) == set()
+    assert codes(tampered(ledger, *statements)) == set()
     third = [text.replace(transfer_id("more"), transfer_id("third")) for text in statements]
     third = [text.replace("'more'", "'third'") for text in third]
-    assert codes(tampered(ledger, tmp_path, *third)) == {"refund"}
+    assert codes(tampered(ledger, *third)) == {"refund"}
 
 
-def test_replay_finds_an_account_that_was_below_zero_in_between(
-    ledger: Storage, tmp_path: Path
-) -> None:
+def test_replay_finds_an_account_that_was_below_zero_in_between(ledger: Storage) -> None:
     """The order of two payments is swapped: the end is the same, the way there was not possible."""
     with ledger.database.begin() as tx:
         other = service.open_account(tx, owner="other", unit="CNY", purpose="cash")
@@ -217,26 +210,24 @@ def test_replay_finds_an_account_that_was_below_zero_in_between(
         f"UPDATE ledger_transfer SET number = {number} WHERE key = '{key}'"
         for key, number in (("to", 1_000), ("fro", 999))
     ]
-    assert codes(tampered(ledger, tmp_path, *swap)) == {"overdrawn"}
+    assert codes(tampered(ledger, *swap)) == {"overdrawn"}
 
 
-def test_a_forger_who_recomputes_everything_is_not_found_by_replay_alone(
-    ledger: Storage, tmp_path: Path
-) -> None:
+def test_a_forger_who_recomputes_everything_is_not_found_by_replay_alone(ledger: Storage) -> None:
     """Why postings are also leaves of the custody log: a ledger agrees with its own rewriting."""
     forged = TransferRequest("pay", (Entry(BUYER, SELLER, 90),), "payment", 1)
     statements = [
         *TAMPERINGS["an amount and the totals to fit"][1:],
         f"UPDATE ledger_transfer SET request_digest = '{fingerprint(forged)}' WHERE id = '{PAY}'",
     ]
-    assert codes(tampered(ledger, tmp_path, *map(str, statements))) == set()
+    assert codes(tampered(ledger, *map(str, statements))) == set()
 
 
-def test_the_list_of_problems_is_bounded(ledger: Storage, tmp_path: Path) -> None:
+def test_the_list_of_problems_is_bounded(ledger: Storage) -> None:
     with ledger.database.begin() as tx:
         for number in range(PROBLEMS_MAX + 5):
             service.grant(tx, key=f"g{number}", account=BUYER, amount=1, at_us=1)
-    found = tampered(ledger, tmp_path, "UPDATE ledger_transfer SET memo = 'x'")
+    found = tampered(ledger, "UPDATE ledger_transfer SET memo = 'x'")
     assert len(found.problems) == PROBLEMS_MAX
     assert found.transfers == 11 + PROBLEMS_MAX + 5
     assert not found.ok

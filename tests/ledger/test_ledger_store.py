@@ -45,17 +45,17 @@ def refused_row(desk: Desk, changed: Mapping[str, object], constraint: str) -> N
 
 
 def test_an_entry_cannot_be_written_with_one_side(desk: Desk) -> None:
-    refused_row(desk, {"credit": None}, "NOT NULL")
+    refused_row(desk, {"credit": None}, "NOT NULL|not-null")
 
 
 def test_an_entry_cannot_be_written_with_an_account_of_another_unit(desk: Desk) -> None:
     device = service.open_account(desk.tx, owner="uni", unit="device:cpu", purpose="award")
-    refused_row(desk, {"credit": device}, "FOREIGN KEY")
-    refused_row(desk, {"unit": "device:cpu"}, "FOREIGN KEY")
+    refused_row(desk, {"credit": device}, "(?i)foreign key")
+    refused_row(desk, {"unit": "device:cpu"}, "(?i)foreign key")
 
 
 def test_an_entry_cannot_be_written_with_an_unknown_account(desk: Desk) -> None:
-    refused_row(desk, {"debit": "acct_x"}, "FOREIGN KEY")
+    refused_row(desk, {"debit": "acct_x"}, "(?i)foreign key")
 
 
 @pytest.mark.parametrize("amount", [0, -5])
@@ -68,8 +68,8 @@ def test_an_entry_cannot_be_written_within_one_account(desk: Desk) -> None:
 
 
 def test_an_entry_cannot_be_written_twice_or_without_its_transfer(desk: Desk) -> None:
-    refused_row(desk, {"line": 1}, "UNIQUE")
-    refused_row(desk, {"transfer": "transfer_x"}, "FOREIGN KEY")
+    refused_row(desk, {"line": 1}, "(?i)unique")
+    refused_row(desk, {"transfer": "transfer_x"}, "(?i)foreign key")
 
 
 def test_an_account_cannot_be_overdrawn_by_hand(desk: Desk) -> None:
@@ -92,9 +92,9 @@ def test_a_hold_cannot_be_closed_twice_by_hand(desk: Desk) -> None:
         "memo": "",
         "closes": hold,
     }
-    with pytest.raises(IntegrityError, match="UNIQUE"), desk.tx.begin_nested():
+    with pytest.raises(IntegrityError, match=r"(?i)unique"), desk.tx.begin_nested():
         desk.tx.execute(insert(store._transfer).values(second))
-    with pytest.raises(IntegrityError, match="UNIQUE"), desk.tx.begin_nested():
+    with pytest.raises(IntegrityError, match=r"(?i)unique"), desk.tx.begin_nested():
         same_key = {**second, "id": transfer_id("rel"), "closes": None}
         desk.tx.execute(insert(store._transfer).values(same_key))
 

@@ -1,4 +1,4 @@
-"""Serves a platform in a process of its own: ``python serving_process.py HOME NOW_US``."""
+"""Serves a platform in a process of its own: ``python serving_process.py HOME DATABASE NOW_US``."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from yunhe.storage.service import Storage
 
 
 def main() -> None:
-    home, now_us = Path(sys.argv[1]), int(sys.argv[2])
-    database = Database.at(home / "yunhe.db")
+    home, database, now_us = Path(sys.argv[1]), Database(sys.argv[2]), int(sys.argv[3])
     storage = Storage(database, LocalBlobs(home / "blobs"), ManualClock(now_us))
     serve.run(storage, ready=say)
     say("ended")

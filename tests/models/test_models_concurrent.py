@@ -18,16 +18,15 @@ from urllib.parse import urlsplit
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from released_model import ROUTE, Artefacts, Bench, ask
+from released_model import ROUTE, Bench, ask
 
-from yunhe.kernel.canonical import sha256
-from yunhe.kernel.errors import NotAllowed, NotFound
+from yunhe.kernel.errors import NotAllowed
 from yunhe.models import serve
 from yunhe.models import service as models
 from yunhe.models.answers import LINGER_SECONDS_MAX, AnswerWriter, Grouping
 from yunhe.models.drafts import Question
 from yunhe.models.loaded import LoadedClassifiers
-from yunhe.storage.blobs import Blob, LocalBlobs
+from yunhe.storage.blobs import LocalBlobs
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "gateway" / "answers.py"
 
@@ -179,43 +178,6 @@ def test_a_caller_who_leaves_does_not_disturb_the_others(bench: Bench):
     recorded = bench.answer_ids()
     assert {json.loads(answer)["id"] for answer in answers} < set(recorded)
     assert len(recorded) == 3  # it was asked and answered; only nobody was there to hear it
-
-
-class Remote:
-    """A blob store without files, like one behind a network."""
-
-    def __init__(self, data: dict[str, bytes]) -> None:
-        self.data, self.reads = data, 0
-
-    def put(self, data: bytes) -> Blob:
-        self.data[sha256(data)] = data
-        return Blob(sha256(data), len(data))
-
-    def put_file(self, path: Path) -> Blob:
-        return self.put(path.read_bytes())
-
-    def read(self, digest: str) -> bytes:
-        self.reads += 1
-        if digest not in self.data:
-            raise NotFound("storage.blob_missing", digest=digest)
-        return self.data[digest]
-
-    def fetch(self, digest: str, target: Path) -> Path:
-        target.write_bytes(self.read(digest))
-        return target
-
-    def exists(self, digest: str) -> bool:
-        return digest in self.data
-
-
-def test_a_store_without_files_is_read_once_per_classifier(artefacts: Artefacts):
-    remote = Remote({})
-    digest = remote.put(artefacts.model).digest
-    held = LoadedClassifiers(remote)
-    assert held.get(digest) is held.get(digest)
-    assert remote.reads == 1
-    with pytest.raises(NotAllowed):
-        held.get(sha256(b"absent"))
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])

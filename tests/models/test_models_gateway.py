@@ -15,6 +15,7 @@ import pytest
 from released_model import ROUTE, Bench, ask, call
 from training_rows import WORDS
 
+from kept_bytes import kept_bytes
 from yunhe.custody import service as custody
 from yunhe.identity import service as identity
 from yunhe.kernel.canonical import sha256
@@ -108,11 +109,10 @@ def test_neither_question_nor_key_is_kept_anywhere(bench: Bench, url: str, tmp_p
     assert ask(url, bench.secret, f"{marker}路灯").status == 200
     bench.sequence()
     traces = (marker.encode(), json.dumps(marker)[1:-1].encode(), bench.secret.encode())
-    files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert len(files) > 3
-    for path in files:
-        held = path.read_bytes()
-        assert [trace for trace in traces if trace in held] == [], path
+    kept = list(kept_bytes(tmp_path, bench.storage.database))
+    assert len(kept) > 3
+    for where, held in kept:
+        assert [trace for trace in traces if trace in held] == [], where
 
 
 def test_two_hundred_questions_at_once_are_each_recorded_exactly_once(

@@ -245,7 +245,8 @@ def test_stopping_answers_what_is_in_flight_and_refuses_the_rest(bench: Bench, m
 
 @contextmanager
 def process(bench: Bench) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    command = [sys.executable, str(PROCESS), str(bench.home), str(bench.storage.clock.now_us())]
+    url, now_us = bench.storage.database.url, str(bench.storage.clock.now_us())
+    command = [sys.executable, str(PROCESS), str(bench.home), url, now_us]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as started:
         try:
             assert started.stdout is not None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from math import ceil, floor
 
 from plan_desk import ROOT, Desk
 
@@ -35,7 +36,8 @@ def figures(desk: Desk, result: dict) -> list[Figure]:
     """What this run's README block says."""
     body = desk.certificate(result["run"])
     dropped = body["decisions"]["documents_dropped"]
-    metric = [float(result[name]) for name in ("score", "score_low", "score_high")]
+    low, high = (float(result[name]) * 1_000 for name in ("score_low", "score_high"))
+    metric = float(result["score"]), floor(low) / 1_000, ceil(high) / 1_000  # as it is printed
     baseline = float(result["baseline_score"])
     lines = [
         Figure("Documents in → out", (result["documents_in"], result["documents_out"]),
@@ -52,7 +54,7 @@ def figures(desk: Desk, result: dict) -> list[Figure]:
         )  # fmt: skip
     return [
         *lines,
-        Figure("Macro-F1 on what it never saw, with 95 % interval", tuple(metric),
+        Figure("Macro-F1 on what it never saw, with 95 % interval", metric,
                "{0:.3f} [{1:.3f}, {2:.3f}]", SCORE_TOLERANCE),
         Figure("Keyword baseline, macro-F1", (baseline,), "{0:.3f}", SCORE_TOLERANCE),
         Figure("Links of the answer's chain verified", (result["links_ok"], result["links"]),

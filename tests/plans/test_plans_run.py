@@ -55,11 +55,13 @@ def test_every_stage_left_its_rows(finished):
     query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
     tables = {name for (name,) in desk.rows(query)}
     empty = {name for name in tables if desk.rows(f"SELECT count(*) FROM {name}") == [(0,)]}
-    assert empty <= {"storage_idempotency"}
-    assert {name.partition("_")[0] for name in tables} == {
+    filled = {name.partition("_")[0] for name in tables - empty}
+    assert filled >= {
         "alembic", "compute", "corpus", "custody", "evaluation", "exchange", "governance",
-        "identity", "ledger", "models", "plans", "storage",
+        "identity", "ledger", "models", "notices", "plans", "storage",
     }  # fmt: skip
+    # What only a service has stays empty in a run from the command line.
+    assert not filled & {"operations", "vault"}
 
 
 def test_every_kind_of_record_is_in_the_log_and_signed(finished):

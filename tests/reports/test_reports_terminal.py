@@ -56,6 +56,13 @@ def test_no_line_is_wider_than_the_terminal(chain, width, language):
     assert max(cell_len(line) for line in text.splitlines()) <= width
 
 
+@pytest.mark.parametrize("chain", CHAINS.values(), ids=CHAINS.keys())
+def test_in_a_file_nothing_is_drawn_out_to_the_width_there_is_not(chain):
+    lines = printed(chain, "en", width=100_000).splitlines()
+    assert max(map(len, lines)) < 10_000  # hostile names are long
+    assert all(line.count("─") <= blocks.LINE_CELLS for line in lines)
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_terminal_tells_the_same_story_as_the_page(language):
     text = flat(printed(sample.full(), language))

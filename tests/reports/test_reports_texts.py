@@ -27,7 +27,10 @@ def sources():
     for folder in (SOURCE, templates):
         for path in folder.iterdir():
             if path.name.endswith((".py", ".j2")):
-                yield path.name, path.read_text(encoding="utf-8")
+                source = path.read_text(encoding="utf-8")
+                if path.name.startswith("invoice"):  # its `say` begins every text in that way
+                    source = re.sub(r'"([a-z]+)"', r'"invoice.\1"', source)
+                yield path.name, source
 
 
 def written(language):
@@ -81,7 +84,8 @@ def test_every_text_written_is_used(monkeypatch):
         render_html(chain, language="en")
         rich.console.Console(file=io.StringIO()).print(render_terminal(chain, language="en"))
     everything = "\n".join(source for _, source in sources())
-    used |= set(re.findall(r'"([a-z_.]+)"', everything))
+    used |= {key.removeprefix("reports.") for key in re.findall(r'"([a-z_.]+)"', everything)}
+    used |= {f"invoice.{kind}" for kind in ("invoice", "payable")}
     unused = {
         key
         for key in written("en")

@@ -115,9 +115,13 @@ WORKER = textwrap.dedent(
     from yunhe.storage.database import Database
     from yunhe.storage.service import Storage
     folder = Path(sys.argv[1])
-    storage = Storage(Database.at(folder / "yunhe.db"), LocalBlobs(folder / "b"), SystemClock())
+    storage = Storage(Database(sys.argv[2]), LocalBlobs(folder / "b"), SystemClock())
+    stops_at = int(sys.argv[3])
     while (held := leases.claim(storage, ["job"])) is not None:
         print(held.key, flush=True)
+        stops_at -= 1
+        if stops_at == 0:
+            sys.stdin.read()
         with storage.database.begin() as tx:
             tx.execute(text("INSERT INTO effect VALUES (:key)"), {"key": held.key})
             leases.finish(tx, held, result={})
@@ -130,20 +134,23 @@ def test_two_workers_and_a_killed_one_lose_and_repeat_nothing(storage, tmp_path)
     ask(storage, *[f"item-{n:03}" for n in range(total)])
     with storage.database.begin() as tx:
         tx.execute(text("CREATE TABLE effect (key TEXT)"))
-    command = [sys.executable, "-c", WORKER, str(tmp_path)]
 
-    def start():
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    def start(stops_at):
+        command = [sys.executable, "-c", WORKER, str(tmp_path), storage.database.url, str(stops_at)]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
 
-    doomed, survivor = start(), start()
+    doomed = start(20)
     for _ in range(20):
         assert doomed.stdout.readline()  # it is in the middle of its work …
+    survivor = start(0)
+    assert survivor.stdout.readline()
     os.kill(doomed.pid, signal.SIGKILL)  # … and dies there
     doomed.wait()
     survivor.communicate(timeout=60)
     assert survivor.returncode == 0
     # What the dead worker held is free at once, without waiting for its lease.
-    late = start()
+    late = start(0)
     late.communicate(timeout=60)
     with storage.database.read() as tx:
         done = [key for (key,) in tx.execute(text("SELECT key FROM effect ORDER BY key"))]
@@ -158,3 +165,44 @@ def test_a_dead_process_is_known_to_be_gone_and_a_live_or_foreign_one_is_not():
     assert is_gone(f"{machine}/{child.pid}/1")
     assert is_gone(f"{machine}/{os.getpid()}/{int(started) + 1}")  # a recycled process number
     assert not is_gone(f"elsewhere/boot/{child.pid}/1")
+
+
+def test_looking_for_work_says_what_claiming_would_find(storage):
+    def anything():
+        with storage.database.read() as tx:
+            return leases.anything(tx, ["job"], now_us=storage.clock.now_us())
+
+    assert not anything()
+    ask(storage, "a")
+    assert anything()
+    leases.claim(storage, ["job"])
+    assert not anything()
+    storage.clock.advance(seconds=LEASE_SECONDS + 1)
+    assert anything()
+
+
+def held_elsewhere(storage):
+    """The item, as if a worker of another machine held it; whether that lives can't be known."""
+    held = leases.claim(storage, ["job"])
+    with storage.database.begin() as tx:
+        tx.execute(text("UPDATE storage_work SET owner = 'elsewhere/boot/1/1'"))
+    return held
+
+
+def test_a_lease_that_a_clock_set_back_would_stretch_for_hours_counts_as_run_out(storage):
+    ask(storage, "a")
+    held_elsewhere(storage)
+    storage.clock.advance(seconds=-leases.CLOCKS_APART_SECONDS_MAX)
+    assert leases.claim(storage, ["job"]) is None  # machines may differ by so much
+    storage.clock.advance(seconds=-3600)
+    assert leases.claim(storage, ["job"]).attempt == 2
+
+
+def test_a_live_worker_of_this_machine_keeps_its_claim_when_the_clock_goes_back(storage):
+    ask(storage, "a")
+    held = leases.claim(storage, ["job"])
+    storage.clock.advance(seconds=-7200)
+    assert leases.claim(storage, ["job"]) is None
+    leases.heartbeat(storage, held)
+    storage.clock.advance(seconds=LEASE_SECONDS + 1)
+    assert leases.claim(storage, ["job"]).attempt == 2

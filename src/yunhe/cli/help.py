@@ -43,7 +43,7 @@ class Formatter(click.HelpFormatter):
 
     def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
         """The usage line."""
-        super().write_usage(prog, args, prefix or text("cli.usage", self._language()) + " ")
+        super().write_usage(prog, args, prefix or text("cli.usage_line", self._language()) + " ")
 
     def write_heading(self, heading: str) -> None:
         """A section's heading; the library's own two are translated."""

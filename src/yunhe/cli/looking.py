@@ -22,17 +22,17 @@ def settings(language: Language) -> click.Command:
     def command() -> None:
         from rich.table import Table  # noqa: PLC0415
 
-        from yunhe.settings import PREFIX, Settings  # noqa: PLC0415
+        from yunhe.settings import PREFIX, shown  # noqa: PLC0415
 
         session = Session.here()
-        present = session.settings()
+        present = shown(session.settings())
         table = Table(box=None, pad_edge=False)
         for code in ("variable", "value", "meaning"):
             table.add_column(session.say(f"cli.settings.{code}"), overflow="fold")
-        for name in Settings.model_fields:
+        for name, value in present.items():
             meaning = session.say(f"settings.{name}")
-            table.add_row(PREFIX + name.upper(), str(getattr(present, name)), meaning)
-        session.answer({k: str(v) for k, v in present.model_dump().items()}, table)
+            table.add_row(PREFIX + name.upper(), value, meaning)
+        session.answer(present, table)
 
     return command
 

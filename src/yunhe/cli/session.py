@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING
 import click
 
 from yunhe.kernel.errors import NotFound
-from yunhe.kernel.language import Language, text
+from yunhe.kernel.language import LANGUAGES, Language, step_text, text
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from yunhe.app import Platform
     from yunhe.settings import Settings
+
+_WIDTH_PIPED = 100_000  # letters; wider than any line we print
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +46,16 @@ class Session:
         """A text in this session's language."""
         return text(code, self.language, **params)
 
-    def settings(self) -> Settings:
-        """The settings of this invocation."""
+    def settings(self, *, host: str | None = None, port: int | None = None) -> Settings:
+        """The settings of this invocation; an option of the command wins over them."""
         from yunhe.settings import from_environment  # noqa: PLC0415
 
-        return from_environment(home=self.home)
+        return from_environment(home=self.home, host=host, port=port)
 
     @contextmanager
-    def platform(self, *, create: bool = False) -> Iterator[Platform]:
+    def platform(
+        self, *, create: bool = False, settings: Settings | None = None
+    ) -> Iterator[Platform]:
         """The platform in the home folder, opened for this command.
 
         Errors: `NotFound` ``cli.no_home`` unless it is there or may be created: a mistyped path
@@ -59,7 +63,7 @@ class Session:
         """
         from yunhe.app import open_platform  # noqa: PLC0415
 
-        settings = self.settings()
+        settings = settings or self.settings()
         if not create and not settings.database_url and not settings.database_path().is_file():
             raise NotFound("cli.no_home", home=str(settings.home))
         with open_platform(settings) as platform:
@@ -70,14 +74,20 @@ class Session:
         if self.as_json:
             click.echo(json.dumps(value, ensure_ascii=False, sort_keys=True))
         elif shown is not None:
-            console().print(shown)
+            console().print(shown, crop=False)  # an id runs over rather than be cut
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A terminal that wraps at its own width and shows no colour when told not to."""
+    """A terminal that wraps at its own width and shows no colour when told not to.
+
+    What goes to a file or another program is not wrapped at all.
+    """
     from rich.console import Console  # noqa: PLC0415
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=False)
+    shown = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    if not shown.file.isatty():
+        shown.width = _WIDTH_PIPED
+    return shown
 
 
 def program() -> str:
@@ -108,7 +118,7 @@ class Shown:
         now, finished = time.monotonic(), total is not None and done >= total
         if name == what and not finished and now - at < self._EVERY_SECONDS:
             return
-        said = self._session.say(what if "." in what else f"cli.step.{what}")
+        said = step_text(what, self._session.language)
         if self._live:
             tail = f"{done:,}" + (f" / {total:,}" if total else "")
             click.echo(f"\r\x1b[2K  {said}  {tail}", nl=False, err=True)
@@ -120,3 +130,27 @@ class Shown:
         """Leave the live line clean."""
         if self._live and self._last[0]:
             click.echo("\r\x1b[2K", nl=False, err=True)
+
+
+def said_after(language: Language) -> list[click.Parameter]:
+    """What stands before a command may also stand after one that needs no platform."""
+    return [
+        click.Option(
+            ["--json"],
+            is_flag=True,
+            expose_value=False,
+            callback=_as_json,
+            help=text("cli.json", language),
+        ),
+        click.Option(
+            ["--lang"],
+            type=click.Choice(LANGUAGES),
+            expose_value=False,
+            help=text("cli.lang", language),
+        ),
+    ]
+
+
+def _as_json(ctx: click.Context, _: click.Parameter, value: object) -> None:
+    if value:
+        ctx.find_root().obj["as_json"] = True

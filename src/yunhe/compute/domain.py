@@ -6,11 +6,32 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from yunhe.compute.accepting import Accepted
+from yunhe.compute.applications import domain as applications
+from yunhe.compute.gaps import READ, Asked, Unread
+from yunhe.compute.providers.remote import Remote
 from yunhe.compute.providers.seam import Gap, Job, Outcome, Provider
 from yunhe.compute.reasons import Change, Params, Why
-from yunhe.kernel.canonical import Json, JsonObject
+from yunhe.compute.scheduling.state import Term
+from yunhe.compute.wanted import MEMORY_BYTES_DEFAULT, WorkloadSpec
 
-__all__ = ["Change", "Gap", "Job", "Outcome", "Params", "Provider", "Why"]  # part of this face
+__all__ = [
+    "MEMORY_BYTES_DEFAULT",
+    "READ",
+    "Accepted",
+    "Asked",
+    "Change",
+    "Gap",
+    "Job",
+    "Outcome",
+    "Params",
+    "Provider",
+    "Remote",
+    "Unread",
+    "Why",
+    "WorkloadSpec",
+    "applications",
+]  # part of this face
 
 State = Literal["waiting", "placed", "running", "settled", "failed", "cancelled"]
 """``waiting`` holds nothing; ``placed`` and ``running`` hold budget and devices; rest: over."""
@@ -19,8 +40,6 @@ BUSY_STATES: tuple[State, ...] = ("placed", "running")
 
 MEMORY_BYTES_MIN = 128 << 20
 """Least memory limit of a workload: below it an interpreter with numpy does not start."""
-MEMORY_BYTES_DEFAULT = 4 << 30
-"""Address space a workload gets unless it asks for less or more."""
 WALL_SECONDS_MAX = 30 * 86_400
 """Longest wall time of one workload."""
 DEVICES_MAX = 1_000_000
@@ -60,13 +79,17 @@ class Award:
     organisation: str
     """Who may use it."""
     chip: str
-    """On what."""
+    """On what: a chip, a list (``a100+h100``) or a class (``class:training-large``)."""
     device_ms: int
-    """How much."""
+    """How much; of one for several chips in time of its reference chip."""
     expires_at_us: int
     """Until when workloads may be placed under it."""
     reference: str
     """Its custody record."""
+    priority_max: str | None = None
+    """Highest class in the queue that its holder may ask for; None: the usual one."""
+    accepts: Accepted | None = None
+    """The chips it is for and how each counts; None: the one chip, as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,50 +109,6 @@ class Voucher:
 
 
 @dataclass(frozen=True, slots=True)
-class WorkloadSpec:
-    """What is to be run, for whom, and within which limits."""
-
-    key: str
-    """Idempotency key within the organisation."""
-    organisation: str
-    """Who pays."""
-    entry_point: str
-    """Name under which the provider knows the program."""
-    arguments: JsonObject
-    """Handed to the program; no floats, fractions as text."""
-    inputs: Mapping[str, str]
-    """Digests of blobs by the name the program finds them under."""
-    chip: str
-    """Kind of device."""
-    devices: int
-    """How many at once."""
-    wall_seconds_max: int
-    """Killed after so long."""
-    cpu_seconds_max: int
-    """Processor time of one process, after which it is killed."""
-    memory_bytes_max: int = MEMORY_BYTES_DEFAULT
-    """Memory of one process: its address space where the system can limit that."""
-    input_reference: str | None = None
-    """Custody record of the input, e.g. the split."""
-
-    def as_json(self) -> dict[str, Json]:
-        """The whole request, in the form its digest is taken of."""
-        return {
-            "key": self.key,
-            "organisation": self.organisation,
-            "entry_point": self.entry_point,
-            "arguments": dict(self.arguments),
-            "inputs": dict(self.inputs),
-            "chip": self.chip,
-            "devices": self.devices,
-            "wall_seconds_max": self.wall_seconds_max,
-            "cpu_seconds_max": self.cpu_seconds_max,
-            "memory_bytes_max": self.memory_bytes_max,
-            "input_reference": self.input_reference,
-        }
-
-
-@dataclass(frozen=True, slots=True)
 class Usage:
     """What a workload used and what was paid for it."""
 
@@ -138,7 +117,7 @@ class Usage:
     wall_ms: int
     """Monotonic wall time of the run."""
     cpu_ms: int
-    """User and system time of its processes, as the kernel counted it."""
+    """User and system time of its processes, as the kernel counted it; 0 where nobody did."""
     memory_bytes_peak: int
     """Largest resident set of one of its processes."""
     isolation: str
@@ -153,6 +132,18 @@ class Usage:
     """Of that, in cash."""
     currency: str
     """Of the three amounts."""
+    term: Term = "on_demand"
+    """Whose price it was charged at."""
+    utilisation_per_thousand: int | None = None
+    """Mean real use of its devices, where somebody reported any; None: nobody knows."""
+    utilisation_samples: int = 0
+    """From so many samples."""
+    unwatched: bool = False
+    """Its devices were to be watched, and nothing was seen of them."""
+    drawn_of: str = ""
+    """What the award is for that paid, if for several chips; empty: the very chip."""
+    drawn_ms: int = 0
+    """What was taken of it, in its own time; 0: as much as was charged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +162,8 @@ class Workload:
     """Why it waits or failed; None otherwise."""
     pool: str | None = None
     """Where it was placed."""
+    chip_placed: str = field(default="", compare=False)
+    """The chip it runs or ran on, as it is charged; empty: not placed, or not looked up."""
     awards: tuple[str, ...] = ()
     """The awards whose device time it holds or used, the first to expire first."""
     held_device_ms: int = 0
@@ -187,6 +180,10 @@ class Workload:
     """Blob with the end of what it printed, once it ran."""
     attempts: int = 0
     """How often it was started; only the last one is ever paid."""
+    member: str | None = None
+    """Who submitted it; None when that was not a member's own key."""
+    replicas: int = 0
+    """With how many it was placed, of an elastic one perhaps fewer than the most; 0: not yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +193,7 @@ class PoolStatus:
     pool: Pool
     """The pool."""
     devices_busy: int
-    """Devices occupied by placed and running workloads."""
+    """Devices on which placed and running workloads are; one that several share counts once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,16 @@ def refuse(code: str, findings: Sequence[Finding]) -> None:
         raise Invalid(code, findings=findings)
 
 
+def log_missing(workload: str) -> NotFound:
+    """It has not run yet."""
+    return NotFound("compute.log_missing", workload=workload)
+
+
+def output_unknown(workload: str, name: str) -> NotFound:
+    """It wrote no such file."""
+    return NotFound("compute.output_unknown", workload=workload, name=name)
+
+
 def workload_unknown(workload: str) -> NotFound:
     """No such workload."""
     return NotFound("compute.workload_unknown", workload=workload[:64])

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Literal
 
 from yunhe.kernel.errors import Conflict, YunheError
+from yunhe.kernel.progress import Halt, go_on
 from yunhe.storage import leases
 from yunhe.storage.leases import Claim
 from yunhe.storage.service import Storage
@@ -21,13 +22,23 @@ LOOKS_PER_BEAT = max(int(leases.LEASE_SECONDS / 3 / LOOK_SECONDS), 1)
 class Pulse:
     """Used as ``with Pulse(...) as pulse`` around the work; `stopped` is what the work asks."""
 
-    def __init__(self, storage: Storage, claim: Claim, *, cancelled: Callable[[], bool]) -> None:
-        """``cancelled`` is called from another thread, about once a second."""
+    def __init__(
+        self,
+        storage: Storage,
+        claim: Claim,
+        *,
+        cancelled: Callable[[], bool],
+        makes_room: Callable[[], bool] = lambda: False,
+        halt: Callable[[], Halt] = go_on,
+    ) -> None:
+        """``halt`` is called when the work asks, the others by another thread each second."""
         self._storage = storage
         self._claim = claim
         self._cancelled = cancelled
+        self._makes_room, self._asked_to = makes_room, False
+        self._halt = halt
         self._end = Event()
-        self._reason: Literal["cancelled", "lost"] | None = None
+        self._reason: Literal["cancelled", "lost", "handed back"] | None = None
         self._thread = Thread(target=self._run, name="compute-pulse", daemon=True)
 
     def __enter__(self) -> Pulse:
@@ -47,12 +58,23 @@ class Pulse:
 
     def stopped(self) -> bool:
         """Whether the work should stop."""
+        if self._reason is None and (asked := self._halt()):
+            self._reason = "cancelled" if asked == "cancel" else "handed back"
         return self._reason is not None
+
+    def makes_room(self) -> bool:
+        """Whether the work should save what it has and end."""
+        return self._asked_to
 
     @property
     def lost(self) -> bool:
         """Whether another worker has taken over."""
         return self._reason == "lost"
+
+    @property
+    def handed_back(self) -> bool:
+        """Whether the work is to be left for another worker."""
+        return self._reason == "handed back"
 
     def _run(self) -> None:
         looks = 0
@@ -61,6 +83,7 @@ class Pulse:
             try:
                 if self._cancelled():
                     self._reason = "cancelled"
+                self._asked_to = self._asked_to or self._makes_room()
                 if looks % LOOKS_PER_BEAT == 0:
                     leases.heartbeat(self._storage, self._claim)
             except Conflict as error:

@@ -54,10 +54,11 @@ class Why:
         lines = [text(self.code, language, **params)]
         lines += [f"  - {change.message(language)}" for change in self.changes]
         if self.shorter_wall_seconds:
-            lines.append(
-                "  - "
-                + text("compute.change_wall", language, wall_seconds=self.shorter_wall_seconds)
-            )
+            seconds = self.shorter_wall_seconds
+            then = text("compute.change_wall", language, wall_seconds=seconds)
+            if self.changes:
+                then = text("compute.or_change", language, change=then)
+            lines.append(f"  - {then}")
         lines.append(text(f"{self.code}.do", language, **params))
         return "\n".join(line for line in lines if line)
 

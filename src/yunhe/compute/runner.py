@@ -6,28 +6,52 @@ the workload over and starts afresh under the same holds; only an applied run is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
 
 from sqlalchemy import RowMapping
 
-from yunhe.compute import store
-from yunhe.compute.admission import admit, unplace, work_key, work_kind
+from yunhe.compute import asking, columns, store
+from yunhe.compute.admission import (
+    admit,
+    at_once,
+    freed,
+    is_small,
+    lapse,
+    unplace,
+    work_key,
+    work_kind,
+)
+from yunhe.compute.disclosure import HOPELESS, disclosed, masked, masked_why
 from yunhe.compute.domain import BUSY_STATES, Workload
 from yunhe.compute.errors import workload_unknown
+from yunhe.compute.forwarding import store as forwarded
+from yunhe.compute.limits import service as limits
+from yunhe.compute.live import service as live
+from yunhe.compute.live.domain import Idle
+from yunhe.compute.passes import whole
+from yunhe.compute.places import places_here
 from yunhe.compute.providers.seam import Job, Outcome, Provider
 from yunhe.compute.pulse import Pulse
 from yunhe.compute.reasons import Why
 from yunhe.compute.settlement import settle
+from yunhe.compute.supply.chips import catalogue_of
+from yunhe.compute.wanted import wall_seconds_left, wall_seconds_on
+from yunhe.compute.yielding import service as yielding
 from yunhe.kernel.clock import DAY_US, SECOND_US
 from yunhe.kernel.errors import Conflict, NotAllowed, NotFound, YunheError
-from yunhe.kernel.progress import Progress, Silent
+from yunhe.kernel.masking import Mask
+from yunhe.kernel.progress import Halt, Progress, Silent, Stopped, go_on
 from yunhe.storage import leases
 from yunhe.storage.database import Transaction
 from yunhe.storage.leases import Claim
 from yunhe.storage.service import Storage
+from yunhe.vault.service import Vault
 
 PROVIDER_FAILURES_MAX = 5
-"""How often a provider may fail a workload before it is given up, unpaid."""
+"""How often a provider may fail a workload, or its runner vanish, before it is given up, unpaid."""
 _PROGRAM_REFUSED = ("compute.entry_point_not_approved", "compute.entry_point_unknown")
 _STALE_MAX = 1_000  # items of cancelled or replaced placements passed over in one call
 
@@ -35,14 +59,46 @@ _STALE_MAX = 1_000  # items of cancelled or replaced placements passed over in o
 def reconsider(storage: Storage) -> int:
     """Let the scheduler look at the queue again; returns how many were placed.
 
-    Commands of this floor do it themselves; this is for what happens outside it, such as money
-    reaching an account or an award expiring.
+    Commands of this floor see to it themselves; this is for what happens outside it, such as money
+    reaching an account or an award expiring. Nothing where another scheduler is at it.
     """
     with storage.database.read() as tx:
         if not store.anything_waits(tx):
             return 0
     with storage.database.begin() as tx:
-        return admit(tx, now_us=storage.clock.now_us())
+        now_us = storage.clock.now_us()
+        if is_small(tx):
+            return at_once(tx, now_us=now_us)
+        lapse(tx, now_us=now_us)
+    try:
+        passed = whole.run(storage)
+    except Conflict as error:
+        if error.code != "storage.claim_lost":
+            raise
+        return 0  # another scheduler took over while this one stood still
+    return 0 if passed is None else passed.placed
+
+
+def attend(storage: Storage) -> int:
+    """`reconsider` where a pass was asked for, or none was made for a while."""
+    return reconsider(storage) if whole.due(storage) else 0
+
+
+def _look(storage: Storage) -> None:
+    """What a runner does before it takes work: all there is to decide where that is little."""
+    with storage.database.read() as tx:
+        small = is_small(tx)
+    if small:
+        reconsider(storage)
+    else:
+        attend(storage)
+
+
+def anything_placed(storage: Storage, provider: Provider) -> bool:
+    """Whether `run_next` would find something to run now; a read, for whoever looks often."""
+    kinds = [work_kind(provider.adapter)]
+    with storage.database.read() as tx:
+        return leases.anything(tx, kinds, now_us=storage.clock.now_us())
 
 
 def run_next(
@@ -51,16 +107,22 @@ def run_next(
     *,
     workload: str | None = None,
     progress: Progress | None = None,
+    halt: Callable[[], Halt] = go_on,
+    vault: Vault | None = None,
+    idle: Idle | None = None,
 ) -> Workload | None:
     """Run the oldest placed workload of the provider's kind, or the one named, to its end.
 
     None when there is nothing to run: all wait, run elsewhere, or are over. A workload whose
-    program the operator has not approved goes back to waiting and says so. Errors: the provider's
+    program the operator has not approved goes back to waiting and says so. Asked through ``halt``
+    to cancel, it ends cancelled, and what it used is paid; asked to hand back, its process is
+    stopped, it is placed as before, nothing is paid and `Stopped` raised. Errors: the provider's
     own, after which the workload is still placed and nothing was paid; after
     `PROVIDER_FAILURES_MAX` of them it has failed and is returned. `NotFound`
-    ``compute.workload_unknown``.
+    ``compute.workload_unknown``. ``vault`` opens the secrets that workloads name; a secret that
+    cannot be given fails its workload, unpaid. ``idle``: when work that does nothing is stopped.
     """
-    reconsider(storage)
+    _look(storage)
     begun = _begin(storage, provider, workload)
     if begun is None:
         return None
@@ -71,17 +133,28 @@ def run_next(
             row = store.row(tx, job.id)
             return row is None or bool(row["cancel_asked"])
 
+    def makes_room() -> bool:
+        with storage.database.read() as tx:
+            row = store.row(tx, job.id)
+            return row is not None and row["push_asked_us"] is not None
+
     try:
-        with Pulse(storage, claim, cancelled=cancelled) as pulse:
-            outcome = provider.run(
+        job = disclosed(storage, vault, job)
+        with (
+            Pulse(storage, claim, cancelled=cancelled, makes_room=makes_room, halt=halt) as pulse,
+            live.line(storage, job, idle) as held,
+        ):
+            outcome = _saving(provider, live.runs(provider, held), pulse)(
                 job,
                 blobs=storage.blobs,
-                progress=progress or Silent(),
-                stopped=pulse.stopped,
+                progress=_Heard(progress or Silent()),
+                stopped=lambda: pulse.stopped() or held.released,
             )
         if pulse.lost:
             return _present(storage, job.id)
-        return _apply(storage, claim, job, outcome)
+        if pulse.handed_back and outcome.verdict == "stopped":
+            raise Stopped
+        return _apply(storage, claim, job, masked(job, live.explained(outcome, held)))
     except (NotAllowed, NotFound) as error:
         if error.code not in _PROGRAM_REFUSED:
             return _provider_failed(storage, claim, job, error)
@@ -89,9 +162,28 @@ def run_next(
     except YunheError as error:
         return _provider_failed(storage, claim, job, error)
     except BaseException:
-        # Ctrl-C in a process that lives on: do not make others wait for the lease.
+        # Handed back, or Ctrl-C in a process that lives on: others must not wait for the lease.
         _hand_back(storage, claim)
         raise
+
+
+def _saving(
+    provider: Provider, run: Callable[..., Outcome], pulse: Pulse
+) -> Callable[..., Outcome]:
+    """The provider's way to run a job, told when it should save its work, where it can be."""
+    return partial(run, saves=pulse.makes_room) if getattr(provider, "saving", False) else run
+
+
+class _Heard:
+    """Progress that never ends the job: what is asked of it goes through the pulse alone."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def step(self, what: str, *, done: int, total: int | None = None) -> None:
+        """Hand the step on."""
+        with suppress(Stopped):
+            self._progress.step(what, done=done, total=total)
 
 
 def _begin(storage: Storage, provider: Provider, workload: str | None) -> tuple[Claim, Job] | None:
@@ -109,40 +201,110 @@ def _begin(storage: Storage, provider: Provider, workload: str | None) -> tuple[
         if claim is None:
             return None
         with storage.database.begin() as tx:
-            job = _start(tx, claim, now_us=storage.clock.now_us())
+            job = start(tx, claim, now_us=storage.clock.now_us())
         if job is not None:
             return claim, job
     return None
 
 
-def _start(tx: Transaction, claim: Claim, *, now_us: int) -> Job | None:
-    """The job to run, or None when the claim turned out to be for nothing (and is closed)."""
+def start(tx: Transaction, claim: Claim, *, now_us: int) -> Job | None:
+    """Mark a claimed workload as running; the job, or None when there is none (and it is closed).
+
+    There is none when its placement is gone, was cancelled, or must be made anew.
+    """
     row = store.row(tx, str(claim.payload["workload"]))
     if row is None or row["state"] not in BUSY_STATES or work_key(row) != claim.key:
         leases.finish(tx, claim, result={"outcome": "stale"})
         return None
-    spec = store.spec_of(row)
-    if row["cancel_asked"]:  # its runner was killed before it could hear of it
-        leases.finish(tx, claim, result={"outcome": "cancelled"})
-        unplace(tx, row, now_us=now_us, state="cancelled", ended_at_us=now_us)
+    spec = columns.spec_of(row)
+    if row["cancel_asked"] or row["push_asked_us"] is not None:
+        _unheard(tx, claim, row, now_us=now_us)
+        return None
+    chip = _chip(tx, row)
+    if wall_seconds_left(spec, chip, now_us=now_us) < 1:
+        leases.finish(tx, claim, result={"outcome": "compute.failed_deadline"})
+        why = asking.missed(spec)
+        unplace(tx, row, now_us=now_us, state="failed", why=why, ended_at_us=now_us)
         admit(tx, now_us=now_us)
         return None
-    if row["holds_until_us"] < now_us + spec.wall_seconds_max * SECOND_US + DAY_US:
+    if row["holds_until_us"] < now_us + wall_seconds_on(spec, chip) * SECOND_US + DAY_US:
         leases.finish(tx, claim, result={"outcome": "placed anew"})
         unplace(tx, row, now_us=now_us, state="waiting", pool=None, voucher=None)
         admit(tx, now_us=now_us)
         return None
-    store.change(tx, row["id"], state="running", why=None, attempts=row["attempts"] + 1)
+    failures = row["provider_failures"] + (row["state"] == "running")  # its last runner vanished
+    if failures >= PROVIDER_FAILURES_MAX:
+        leases.finish(tx, claim, result={"outcome": "compute.runners_lost"})
+        lost: dict[str, object] = {
+            "state": "failed",
+            "why": Why("compute.runners_lost", (("times", failures),)),
+            "provider_failures": failures,
+            "ended_at_us": now_us,
+        }
+        unplace(tx, row, now_us=now_us, **lost)
+        admit(tx, now_us=now_us)
+        return None
+    begun: dict[str, object] = {"attempts": row["attempts"] + 1, "provider_failures": failures}
+    begun["running_since_us"] = now_us
+    store.change(tx, row["id"], state="running", why=None, **begun)
+    return job_of(tx, row, now_us=now_us)
+
+
+def _unheard(tx: Transaction, claim: Claim, row: RowMapping, *, now_us: int) -> None:
+    """Its runner was killed before it could hear that it should end, or it never began."""
+    if not row["cancel_asked"]:
+        leases.finish(tx, claim, result={"outcome": "made room"})
+        yielding.gone(tx, row, now_us=now_us)
+        return
+    leases.finish(tx, claim, result={"outcome": "cancelled"})
+    unplace(tx, row, now_us=now_us, state="cancelled", ended_at_us=now_us)
+    admit(tx, now_us=now_us)
+
+
+def _chip(tx: Transaction, row: RowMapping) -> str:
+    pool = store.pool(tx, row["pool"])
+    return str(row["chip"]) if pool is None else pool.chip
+
+
+def job_of(tx: Transaction, row: RowMapping, *, now_us: int | None = None) -> Job:
+    """What a provider is asked to run for a placed workload; ``now_us``: when it starts."""
+    spec, pool = columns.spec_of(row), store.pool(tx, row["pool"])
+    chip, places = str(row["chip"]) if pool is None else pool.chip, places_here(row, pool)
+    left = wall_seconds_on(spec, chip)
+    if now_us is not None:
+        left = max(wall_seconds_left(spec, chip, now_us=now_us), 1)
     return Job(
         id=row["id"],
         entry_point=spec.entry_point,
         arguments=spec.arguments,
         inputs=spec.inputs,
-        devices=spec.devices,
-        wall_seconds_max=spec.wall_seconds_max,
+        devices=spec.devices * (row["replicas"] or spec.replicas),
+        wall_seconds_max=left,
         cpu_seconds_max=spec.cpu_seconds_max,
         memory_bytes_max=spec.memory_bytes_max,
+        chip=chip,
+        maker="" if places is None else catalogue_of(tx).vendors().get(chip, ""),
+        places=places,
+        replicas=row["replicas"] or spec.replicas,
+        cpu_milli=spec.cpu_milli,
+        replica_memory_bytes=spec.replica_memory_bytes,
+        command=spec.command,
+        image=spec.image,
+        folder=spec.folder,
+        environment=spec.environment,
+        keeps=spec.outputs,
+        saves=row["saves_seconds"] is not None,
+        saved=json.loads(row["saved"]) if row["saved"] else {},
         approved=frozenset(a.digest for a in store.approvals(tx, spec.entry_point)),
+        origin=forwarded.origin(tx, row["id"]),
+        jurisdictions=limits.abroad(
+            tx,
+            spec,
+            row["pool"],
+            awards=[draw.award for draw in store.draws(tx, row["id"])],
+            now_us=now_us or row["submitted_at_us"],
+        ),
+        consumer=limits.consumer(tx, spec, row["pool"]),
     )
 
 
@@ -154,8 +316,12 @@ def _apply(storage: Storage, claim: Claim, job: Job, outcome: Outcome) -> Worklo
     try:
         with storage.database.begin() as tx:
             leases.finish(tx, claim, result={"outcome": outcome.verdict})
-            settle(tx, _row(tx, job.id), outcome, log=log, now_us=now_us)
-            admit(tx, now_us=now_us)
+            row = _row(tx, job.id)
+            if yielding.makes_room(row, outcome):
+                yielding.make_room(tx, row, outcome, log=log, now_us=now_us)
+            else:
+                settle(tx, row, outcome, log=log, now_us=now_us)
+                freed(tx, row, now_us=now_us)
     except Conflict as error:
         if error.code != "storage.claim_lost":
             raise
@@ -181,12 +347,15 @@ def _provider_failed(storage: Storage, claim: Claim, job: Job, error: YunheError
     now_us = storage.clock.now_us()
     # A full disk of the platform's own is nobody's failure to run the job.
     counted = 0 if error.code.startswith("storage.") else 1
+    if error.code in HOPELESS:
+        counted = PROVIDER_FAILURES_MAX
+    why = masked_why(Mask(job.secrets.values()), _why(error))
     with storage.database.begin() as tx:
         row = _row(tx, job.id)
         failures = row["provider_failures"] + counted
         if failures < PROVIDER_FAILURES_MAX:
             leases.hand_back(tx, claim)
-            store.change(tx, job.id, state="placed", why=_why(error), provider_failures=failures)
+            store.change(tx, job.id, state="placed", why=why, provider_failures=failures)
         else:
             leases.finish(tx, claim, result={"outcome": error.code})
             unplace(
@@ -194,7 +363,7 @@ def _provider_failed(storage: Storage, claim: Claim, job: Job, error: YunheError
                 row,
                 now_us=now_us,
                 state="failed",
-                why=_why(error),
+                why=why,
                 provider_failures=failures,
                 ended_at_us=now_us,
             )
@@ -227,4 +396,5 @@ def _row(tx: Transaction, workload: str) -> RowMapping:
 
 def _present(storage: Storage, workload: str) -> Workload:
     with storage.database.read() as tx:
-        return store.workloads(tx, workload=workload)[0]
+        held = [(draw.award, draw.covers_ms) for draw in store.draws(tx, workload)]
+        return columns.workload_of(_row(tx, workload), held)

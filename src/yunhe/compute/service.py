@@ -2,58 +2,112 @@
 
 from __future__ import annotations
 
-from yunhe.compute import store
-from yunhe.compute.admission import AWARD, BEHIND, VOUCHER, admit, unplace
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from yunhe.compute import store, submitting, tables
+from yunhe.compute.admission import AWARD, VOUCHER, admit, unplace
+from yunhe.compute.agents import service as agents
+from yunhe.compute.applications import service as applications
 from yunhe.compute.domain import (
     DEVICES_MAX,
     SHARE_PERCENT_DEFAULT,
     Approval,
     Award,
-    AwardStatus,
     Pool,
-    PoolStatus,
     Voucher,
-    VoucherStatus,
     Workload,
-    WorkloadSpec,
 )
 from yunhe.compute.errors import refuse, workload_unknown
+from yunhe.compute.forwarding import service as forwarding
+from yunhe.compute.limits import service as limits
+from yunhe.compute.live import service as live
+from yunhe.compute.machine import DEMONSTRATION, LOCAL, OWN, chip_faults, shown_chip
+from yunhe.compute.passes import service as passes
+from yunhe.compute.planning import service as planning
+from yunhe.compute.policy import service as policy
 from yunhe.compute.providers.seam import Provider
-from yunhe.compute.runner import reconsider, run_next
+from yunhe.compute.queueing import service as queueing
+from yunhe.compute.referring import folder_blobs
+from yunhe.compute.remote import service as remote
+from yunhe.compute.runner import anything_placed, attend, reconsider, run_next
+from yunhe.compute.scaling import service as scaling
+from yunhe.compute.sharing import service as sharing
 from yunhe.compute.specs import (
     amount_faults,
     currency_faults,
     digest_faults,
     key_faults,
-    spec_faults,
     text_faults,
     word_faults,
 )
+from yunhe.compute.statements import service as statements
+from yunhe.compute.store import approvals, awards, pools, vouchers
+from yunhe.compute.submitting import Preview, preview, submit, take_waiting_max, workload
+from yunhe.compute.supply import classes
+from yunhe.compute.supply import service as supply
+from yunhe.compute.wanted import PRIORITIES
+from yunhe.compute.ways import service as ways
+from yunhe.compute.windows import service as windows
 from yunhe.custody import service as custody
 from yunhe.custody.domain import Record
 from yunhe.identity import service as identity
-from yunhe.kernel.canonical import Json, digest_of
-from yunhe.kernel.errors import Conflict, Finding, NotFound
+from yunhe.kernel.canonical import Json
+from yunhe.kernel.errors import Conflict, Finding
 from yunhe.kernel.ids import derived_id
 from yunhe.kernel.units import device_unit, voucher_unit
 from yunhe.ledger import service as ledger
+from yunhe.storage import tally
 from yunhe.storage.database import Transaction
 from yunhe.storage.service import Storage
+from yunhe.storage.tally import Tally
 
 __all__ = [
+    "DEMONSTRATION",
+    "LOCAL",
+    "OWN",
+    "Preview",
     "Provider",
+    "agents",
+    "anything_placed",
+    "applications",
     "approvals",
     "approve_entry_point",
+    "attend",
     "award",
     "awards",
     "cancel",
+    "chip_faults",
+    "classes",
+    "counted",
+    "folder_blobs",
+    "forwarding",
     "issue_voucher",
+    "limits",
+    "live",
+    "made",
+    "newest",
+    "passes",
+    "planning",
+    "policy",
     "pools",
+    "preview",
+    "queueing",
     "reconsider",
     "register_pool",
+    "remote",
     "run_next",
+    "scaling",
+    "sharing",
+    "shown_chip",
+    "statements",
     "submit",
+    "submitting",
+    "supply",
+    "take_waiting_max",
     "vouchers",
+    "ways",
+    "windows",
     "workload",
     "workloads",
 ]
@@ -72,9 +126,13 @@ def register_pool(  # noqa: PLR0913 - each named; an offer has as many parts
     devices: int,
     price_minor_per_device_hour: int,
     currency: str,
-    adapter: str = "local",
+    adapter: str = LOCAL,
+    nodes: Sequence[supply.NodeRow] = (),
+    sites: Collection[str] | None = None,
 ) -> Pool:
-    """Offer devices; the same key of the same provider again returns the same pool.
+    """Offer devices, flat or on nodes; the same key of the same provider returns the same pool.
+
+    ``sites``: those that this installation names; None: nobody asks who runs the pool's work.
 
     Errors: `Invalid` ``compute.pool_invalid`` with every finding; `NotFound` for an unknown
     provider; `Conflict` ``compute.pool_differs`` when the key came with another offer before.
@@ -92,7 +150,17 @@ def register_pool(  # noqa: PLR0913 - each named; an offer has as many parts
             most=PRICE_MINOR_MAX,
         ),
         *currency_faults(currency),
+        *supply.node_faults(nodes),
     ]
+    if nodes and not findings and sum(row.count * row.devices for row in nodes) != devices:
+        findings.append(Finding("nodes", "compute.nodes_sum", (("devices", devices),)))
+    with storage.database.read() as tx:
+        nameless = any(key_faults(key))
+        there = None if nameless else store.pool(tx, derived_id("pool", provider, key))
+        if there is None:
+            findings += _chip_faults(tx, chip, devices, adapter=adapter)
+            if sites is not None and not any(word_faults("adapter", adapter)):
+                findings += remote.unanswered(tx, adapter, sites)
     refuse("compute.pool_invalid", findings)
     pool = Pool(
         id=derived_id("pool", provider, key),
@@ -107,11 +175,21 @@ def register_pool(  # noqa: PLR0913 - each named; an offer has as many parts
     now_us = storage.clock.now_us()
     with storage.database.begin() as tx:
         identity.organisation(tx, provider)
+        there = store.pool(tx, pool.id)
         store.add_pool(tx, pool, at_us=now_us)
-        if store.pool(tx, pool.id) != pool:
+        has = supply.set_up(tx, pool.id, nodes, at_us=now_us if there is None else None)
+        if there and there != (replace(pool, devices=there.devices) if has else pool):
             raise Conflict("compute.pool_differs", key=key)
         admit(tx, now_us=now_us)
     return pool
+
+
+def _chip_faults(tx: Transaction, chip: str, devices: int, *, adapter: str) -> list[Finding]:
+    """A chip that nobody knows, or that this machine has not; none while its name is no word."""
+    if any(word_faults("chip", chip)):
+        return []
+    unknown = list(supply.unknown_chip("chip", chip, supply.chips_known(tx)))
+    return unknown or supply.here_faults(tx, chip, devices, adapter=adapter)
 
 
 def award(
@@ -123,21 +201,26 @@ def award(
     device_ms: int,
     expires_at_us: int,
     awarded_by: str,
+    priority_max: str | None = None,
 ) -> Award:
     """Grant device time; the same key again returns the award of the first time, expiry included.
 
-    Errors: `Invalid` ``compute.award_invalid`` with every finding; `NotFound` for an unknown
-    organisation; `NotAllowed` ``identity.role_missing`` unless ``awarded_by`` is an operator;
-    `Conflict` ``compute.award_differs``.
+    ``chip``: one chip, a list or a class, see `supply.classes`; what one for several accepts and
+    how each chip counts is pinned in it. Errors: `Invalid` ``compute.award_invalid`` with every
+    finding; `NotFound` for an unknown organisation; `NotAllowed` ``identity.role_missing`` unless
+    ``awarded_by`` is an operator; `Conflict` ``compute.award_differs``.
     """
     now_us = storage.clock.now_us()
     findings = [
         *key_faults(key),
-        *word_faults("chip", chip),
+        *classes.word_of_award_faults("chip", chip),
         *amount_faults("device_ms", device_ms, least=1),
         *amount_faults("expires_at_us", expires_at_us, least=1),
     ]
-    award_id = derived_id("award", organisation, key)
+    if priority_max is not None and priority_max not in PRIORITIES:
+        params = (("value", priority_max[:40]), ("known", ", ".join(PRIORITIES)))
+        findings.append(Finding("priority_max", "compute.fact_option", params))
+    award_id, chip = derived_id("award", organisation, key), classes.canonical(chip)
     with storage.database.begin() as tx:
         there = store.awards(tx, award=award_id)
         if there:
@@ -148,6 +231,7 @@ def award(
         if not findings and expires_at_us <= now_us:
             findings.append(Finding("expires_at_us", "compute.expiry_past"))
         refuse("compute.award_invalid", findings)
+        accepts = classes.accepted(tx, chip, now_us=now_us)
         identity.organisation(tx, organisation)
         identity.require(tx, awarded_by, "operator")
         unit = device_unit(chip)
@@ -160,19 +244,28 @@ def award(
             at_us=now_us,
             memo=award_id,
         )
-        body: dict[str, Json] = {
-            "organisation": organisation,
-            "unit": unit,
-            "amount_minor": device_ms,
-            "expires_at_us": expires_at_us,
-            "awarded_by": awarded_by,
-            "transfer": transfer,
-        }
+        stated = Award(
+            award_id, organisation, chip, device_ms, expires_at_us, "", priority_max, accepts
+        )
+        body = _record_of(stated, awarded_by=awarded_by, transfer=transfer)
         reference = custody.append(tx, Record("compute.award", award_id, now_us, body, {}))
-        made = Award(award_id, organisation, chip, device_ms, expires_at_us, reference)
+        made = replace(stated, reference=reference)
         store.add_award(tx, made, transfer=transfer, awarded_by=awarded_by, at_us=now_us)
         admit(tx, now_us=now_us)
     return made
+
+
+def _record_of(made: Award, *, awarded_by: str, transfer: str) -> dict[str, Json]:
+    return {
+        "organisation": made.organisation,
+        "unit": device_unit(made.chip),
+        "amount_minor": made.device_ms,
+        "expires_at_us": made.expires_at_us,
+        "awarded_by": awarded_by,
+        "transfer": transfer,
+        **({} if made.priority_max is None else {"priority_max": made.priority_max}),
+        **({} if made.accepts is None else {"accepts": made.accepts.as_json()}),
+    }
 
 
 def issue_voucher(
@@ -240,60 +333,9 @@ def approve_entry_point(
     with storage.database.begin() as tx:
         identity.require(tx, approved_by, "operator")
         store.add_approval(tx, Approval(name, module, digest, approved_by, now_us))
-        if store.unblock(tx, entry_point=name):
+        if passes.unblock(tx, entry_point=name):
             admit(tx, now_us=now_us)
         return next(kept for kept in store.approvals(tx, name) if kept.digest == digest)
-
-
-def submit(storage: Storage, spec: WorkloadSpec) -> Workload:
-    """Ask for a workload to be run; it is placed under holds, or waits and says why.
-
-    The same spec again returns the same workload as it stands. Errors: `Invalid`
-    ``compute.spec_invalid`` with every finding that no waiting would cure; `Conflict`
-    ``compute.workload_differs`` when the key came with another spec before.
-    """
-    now_us = storage.clock.now_us()
-    workload_id = derived_id("workload", spec.organisation, spec.key)
-    with storage.database.begin() as tx:
-        there = store.row(tx, workload_id)
-        if there is None:
-            findings = list(spec_faults(spec, (status.pool for status in store.pools(tx))))
-            findings += _reference_faults(storage, tx, spec, unsound={f.where for f in findings})
-            refuse("compute.spec_invalid", findings)
-            digest = digest_of(spec.as_json())
-            store.add_workload(tx, workload_id, spec, spec_digest=digest, why=BEHIND, at_us=now_us)
-            admit(tx, now_us=now_us)
-        elif not _is(spec, there["spec_digest"]):
-            raise Conflict("compute.workload_differs", key=spec.key)
-        return workload(tx, workload_id)
-
-
-def _is(spec: WorkloadSpec, digest: str) -> bool:
-    try:
-        return digest_of(spec.as_json()) == digest
-    except (TypeError, ValueError):
-        return False
-
-
-def _reference_faults(
-    storage: Storage, tx: Transaction, spec: WorkloadSpec, *, unsound: set[str]
-) -> list[Finding]:
-    """What the spec points at and is not there."""
-    findings = []
-    try:
-        identity.organisation(tx, spec.organisation)
-    except NotFound as error:
-        findings.append(Finding("organisation", error.code, tuple(error.params.items())))
-    if spec.input_reference is not None:
-        try:
-            custody.record(tx, spec.input_reference)
-        except NotFound as error:
-            findings.append(Finding("input_reference", error.code, tuple(error.params.items())))
-    for name, digest in spec.inputs.items():
-        where = f"inputs.{name[:80]}"
-        if where not in unsound and not storage.blobs.exists(digest):
-            findings.append(Finding(where, "compute.input_missing", (("digest", digest),)))
-    return findings
 
 
 def cancel(storage: Storage, workload_id: str) -> Workload:
@@ -323,34 +365,31 @@ def cancel(storage: Storage, workload_id: str) -> Workload:
         return workload(tx, workload_id)
 
 
-def workload(tx: Transaction, workload_id: str) -> Workload:
-    """A workload as it stands. Errors: `NotFound` ``compute.workload_unknown``."""
-    found = store.workloads(tx, workload=workload_id)
-    if not found:
-        raise workload_unknown(workload_id)
-    return found[0]
-
-
 def workloads(tx: Transaction, *, organisation: str | None = None) -> list[Workload]:
     """All workloads, or an organisation's, in order of submission, each with why it waits."""
     return store.workloads(tx, organisation=organisation)
 
 
-def pools(tx: Transaction) -> list[PoolStatus]:
-    """All pools with how full they are."""
-    return store.pools(tx)
+def newest(
+    tx: Transaction,
+    *,
+    organisation: str | None = None,
+    projects: frozenset[str] | None = None,
+    before: str = "",
+    limit: int = 50,
+) -> list[Workload]:
+    """Workloads, the last submitted first, from the one after ``before`` on."""
+    return store.newest(
+        tx, organisation=organisation, projects=projects, before=before, limit=limit
+    )
 
 
-def awards(tx: Transaction, *, organisation: str | None = None) -> list[AwardStatus]:
-    """All awards, or an organisation's, with what is used, held and left."""
-    return store.awards(tx, organisation=organisation)
+def made(tx: Transaction, *, organisation: str, digests: Collection[str]) -> set[str]:
+    """Those of the digests that its workloads wrote. Cost: a scan of those that ended."""
+    return store.made(tx, organisation=organisation, digests=digests)
 
 
-def vouchers(tx: Transaction, *, organisation: str | None = None) -> list[VoucherStatus]:
-    """All vouchers, or an organisation's, with what is used, held and left."""
-    return store.vouchers(tx, organisation=organisation)
-
-
-def approvals(tx: Transaction) -> list[Approval]:
-    """Every approval of a program file."""
-    return store.approvals(tx)
+def counted(tx: Transaction) -> dict[str, Tally]:
+    """How many workloads are in each state. Cost: a scan of the index of states."""
+    column = tables.workload_table.c.state
+    return {state: found for (state,), found in tally.by(tx, [column]).items()}

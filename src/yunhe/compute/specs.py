@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
+from yunhe.compute.abilities import UNSEEN, Abilities
+from yunhe.compute.asking import UNSAID, Ways
 from yunhe.compute.domain import (
     DEVICES_MAX,
     MEMORY_BYTES_MIN,
@@ -12,10 +14,14 @@ from yunhe.compute.domain import (
     Pool,
     WorkloadSpec,
 )
+from yunhe.compute.gaps import tellable, without
+from yunhe.compute.nearest import FLAT, Nodes
+from yunhe.compute.needs import field_faults, supply_faults, together_faults
 from yunhe.compute.providers.folder import FILE_NAME
 from yunhe.kernel.canonical import INTEGER_MAX, canonical_bytes
 from yunhe.kernel.errors import Finding
 from yunhe.kernel.units import CURRENCIES
+from yunhe.vault.domain import reference
 
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """Names of chips, adapters and entry points."""
@@ -26,6 +32,19 @@ KEY_LETTERS_MAX = 200
 _TEXT_LETTERS_MAX = 200
 _ARGUMENTS_BYTES_MAX = 64 << 10
 _INPUTS_MAX = 100
+_SECRETS_MAX = 32
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+# What the launcher sets, and what makes an interpreter, a linker or a tool load or run something.
+# Outside a sandbox the operator vouches for a program's bytes, and these would change what it does.
+_RESERVED = re.compile(
+    r"(PATH|HOME|LANG|LANGUAGE|PWD|OLDPWD|SHELL|USER|LOGNAME|TERM|TZ|TZDIR|IFS|ENV|PS4|CDPATH"
+    r"|TMP|TEMP|TMPDIR|EDITOR|VISUAL|PAGER|BROWSER|CC|CXX|NIS_PATH|LOCPATH|NLSPATH|HOSTALIASES"
+    r"|RESOLV_HOST_CONF|RES_OPTIONS|MAKEFLAGS|CLASSPATH|GLIBC_TUNABLES|MALLOC_.*|GCONV_PATH|GETCONF_DIR"
+    r"|LC_.*|LD_.*|DYLD_.*|PYTHON.*|BASH_.*|YUNHE_.*|OMP_.*|OPENBLAS_.*|MKL_.*|NUMEXPR_.*|NUMBA_.*"
+    r"|CUDA_.*|NVIDIA_.*|ASCEND_.*|TORCH_.*|TRITON_.*|OPENSSL_.*|SSL_.*|SSLKEYLOGFILE|GIT_.*|SSH_.*"
+    r"|NODE_.*|NPM_.*|PIP_.*|UV_.*|PERL.*|RUBY.*|GEM_.*|LUA_.*|_?JAVA_.*|JDK_.*|R_.*|GUILE_.*|TCL.*)",
+    re.IGNORECASE,
+)
 
 
 def key_faults(key: str) -> Iterator[Finding]:
@@ -68,11 +87,47 @@ def digest_faults(where: str, digest: str) -> Iterator[Finding]:
         yield Finding(where, "compute.digest_invalid", (("value", digest[:80]),))
 
 
-def spec_faults(spec: WorkloadSpec, pools: Iterable[Pool]) -> Iterator[Finding]:
-    """Everything about a workload that no waiting would cure."""
+def spec_faults(
+    spec: WorkloadSpec,
+    pools: Iterable[Pool],
+    *,
+    now_us: int = 0,
+    able: Abilities = UNSEEN,
+    nodes: Nodes = FLAT,
+    ways: Ways = UNSAID,
+    gaps: Collection[str] = (),
+) -> list[Finding]:
+    """Everything about a workload that no waiting would cure.
+
+    A field that is wrong hides nothing about the others. ``gaps``: places whose value could not
+    be read (`yunhe.compute.gaps`); nothing is told of them.
+    """
+    found = list(_field_faults(spec))
+    unsound = {*gaps, *(_place(each.where) for each in found)}
+    sound = without(spec, unsound)
+    found += tellable(together_faults(sound), unsound)
+    supply = supply_faults(
+        sound, list(pools), able=able, nodes=nodes, ways=ways, now_us=now_us, gaps=unsound
+    )
+    found += tellable(supply, unsound)
+    return tellable(found, gaps)
+
+
+def _place(where: str) -> str:
+    """The part of a request that is put aside: an element where fields have names, else all."""
+    name, _, part = where.partition(".")
+    return where if part and name in ("substitutes", "environment", "secrets", "inputs") else name
+
+
+def _field_faults(spec: WorkloadSpec) -> Iterator[Finding]:
     yield from key_faults(spec.key)
-    yield from word_faults("entry_point", spec.entry_point)
-    yield from _supply_faults(spec, list(pools))
+    if spec.entry_point:
+        yield from word_faults("entry_point", spec.entry_point)
+    if spec.workload_class != "":
+        yield from word_faults("workload_class", spec.workload_class)
+    yield from field_faults(spec)
+    yield from _variable_faults(spec.environment, "environment")
+    yield from amount_faults("devices", spec.devices, least=1, most=DEVICES_MAX)
     yield from amount_faults(
         "wall_seconds_max", spec.wall_seconds_max, least=1, most=WALL_SECONDS_MAX
     )
@@ -92,16 +147,26 @@ def spec_faults(spec: WorkloadSpec, pools: Iterable[Pool]) -> Iterator[Finding]:
         if not FILE_NAME.fullmatch(name):
             yield Finding("inputs", "compute.input_name_invalid", (("name", ascii(name)[:80]),))
         yield from digest_faults(f"inputs.{name[:80]}", digest)
+    yield from _secret_faults(spec)
 
 
-def _supply_faults(spec: WorkloadSpec, pools: list[Pool]) -> Iterator[Finding]:
-    counted = type(spec.devices) is int and 1 <= spec.devices <= DEVICES_MAX
-    if not counted:
-        yield from amount_faults("devices", spec.devices, least=1, most=DEVICES_MAX)
-    suitable = [pool.devices for pool in pools if pool.chip == spec.chip]
-    if not suitable:
-        known = ", ".join(sorted({pool.chip for pool in pools})) or "-"
-        yield Finding("chip", "compute.chip_unknown", (("chip", spec.chip[:64]), ("known", known)))
-    elif counted and spec.devices > max(suitable):
-        params = (("devices", spec.devices), ("chip", spec.chip), ("largest", max(suitable)))
-        yield Finding("devices", "compute.devices_too_many", params)
+def _secret_faults(spec: WorkloadSpec) -> Iterator[Finding]:
+    if len(spec.secrets) > _SECRETS_MAX:
+        yield Finding("secrets", "compute.secrets_too_many", (("most", _SECRETS_MAX),))
+    yield from _variable_faults(spec.secrets, "secrets")
+    for variable, named in spec.secrets.items():
+        where = f"secrets.{ascii(variable)[1:-1][:80]}"
+        found = reference(named) if isinstance(named, str) else None
+        if found is None:
+            yield Finding(where, "compute.secret_invalid", (("name", ascii(named)[:80]),))
+        elif found.project not in ("", spec.project):  # told as if there were none
+            yield Finding(where, "vault.secret_unknown", (("name", named),))
+
+
+def _variable_faults(variables: Iterable[str], part: str) -> Iterator[Finding]:
+    for variable in variables:
+        where = f"{part}.{ascii(variable)[1:-1][:80]}"
+        if not _VARIABLE.fullmatch(variable):
+            yield Finding(part, "compute.variable_invalid", (("name", ascii(variable)[:80]),))
+        elif _RESERVED.fullmatch(variable):
+            yield Finding(where, "compute.variable_reserved", (("name", variable),))

@@ -1,19 +1,14 @@
-"""Makes the artefacts of a cleansing and stores them as blobs; rows and records come after."""
+"""Keeps what a cleansing left as blobs and issues the certificate; rows and records come after."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-import pyarrow as pa
-
-from yunhe.corpus import certificate, output, truth
+from yunhe.corpus import certificate, results
 from yunhe.corpus.domain import CleanseRequest
-from yunhe.corpus.gathering import Corpus
-from yunhe.corpus.pipeline import Pipeline
+from yunhe.corpus.metering import Taken
 from yunhe.kernel.canonical import JsonObject, canonical_bytes
 from yunhe.kernel.clock import iso
-from yunhe.kernel.errors import Invalid
 from yunhe.kernel.ids import derived_id
 from yunhe.storage.service import Storage
 
@@ -46,52 +41,39 @@ class Artefacts:
     """Documents released."""
     at_us: int
     """When the certificate was issued."""
+    usage: str | None = None
+    """Custody record of the workload that did it, where it was metered."""
 
 
-def keep(
+def issue(
     storage: Storage,
     request: CleanseRequest,
+    done: Taken,
     *,
-    corpus: Corpus,
-    pipeline: Pipeline,
-    ids: pa.Array,
-    planted: Mapping[str, truth.Planted] | None,
     source: Read,
 ) -> Artefacts:
-    """Store dataset, decisions, spans, sample and certificate.
+    """Store the certificate of what was done.
 
-    Errors: `Invalid` ``corpus.nothing_left`` when every document was dropped; storage's own when a
-    disk refuses. Blobs are named by their content, so those of a run that was killed are met again
-    by the next.
+    Blobs are named by their content, so those of a run that was killed are met again by the next.
+    Errors: storage's own when a disk refuses.
     """
-    table = output.dataset(corpus, ids)
-    if not len(table):
-        raise Invalid("corpus.nothing_left", documents=corpus.documents, where=request.path.name)
-    blobs = storage.blobs
-    dataset = blobs.put(output.parquet_bytes(table)).digest
-    released = table.column("id").combine_chunks()
-    drawn = output.sample(
-        table, documents_max=request.profile.sample_documents.value, digest=dataset
-    )
+    laid, files = done.laid, done.files
     digests = certificate.Digests(
         input=source.digest,
-        output=dataset,
-        decisions=blobs.put(output.parquet_bytes(output.decisions(corpus, ids, pipeline))).digest,
-        spans=blobs.put(output.parquet_bytes(output.spans(corpus.spans, released))).digest,
-        sample=blobs.put(output.parquet_bytes(drawn)).digest,
-    )
-    compared = (
-        None if planted is None else truth.compare(planted, corpus, ids=ids, pipeline=pipeline)
+        output=files[results.DATASET],
+        decisions=files[results.DECISIONS],
+        spans=files[results.SPANS],
+        sample=files[results.SAMPLE],
     )
     body = certificate.body(
         request,
-        corpus,
-        pipeline,
+        laid.statistics,
+        done.pipeline,
         digests=digests,
+        encoding=laid.encoding,
         input_bytes=source.size_bytes,
-        table=table,
-        sampled=len(drawn),
-        truth=compared,
+        sampled=laid.sampled,
+        truth=laid.truth,
     )
     at_us = storage.clock.now_us()
     identity = derived_id("certificate", request.key)
@@ -99,9 +81,10 @@ def keep(
     return Artefacts(
         certificate_id=identity,
         digests=digests,
-        certificate_digest=blobs.put(canonical_bytes(issued)).digest,
-        pipeline_digest=pipeline.digest(),
-        documents_in=corpus.documents,
-        documents_out=len(table),
+        certificate_digest=storage.blobs.put(canonical_bytes(issued)).digest,
+        pipeline_digest=laid.pipeline_digest,
+        documents_in=laid.statistics.documents_in,
+        documents_out=laid.statistics.documents_out,
         at_us=at_us,
+        usage=done.usage,
     )

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-import pyarrow as pa
-
-from yunhe.corpus.documents import Spans
 from yunhe.corpus.domain import PERSONAL_TYPES, CleanseRequest
-from yunhe.corpus.gathering import Corpus
-from yunhe.corpus.output import counts, group_sizes, label_counts
 from yunhe.corpus.pipeline import Pipeline
+from yunhe.corpus.statistics import Statistics
 from yunhe.kernel.canonical import JsonObject
 
-FORMAT = "yunhe-dataset-certificate/1"
-"""Raised whenever the meaning of a field changes."""
+FORMAT = "yunhe-dataset-certificate/2"
+"""Raised whenever the meaning of a field changes; /2 added ``statistics`` and ``residual_risk``,
+and all that /1 says is said in the same place."""
 LIMITS = (
     "corpus.limit.deidentified",
     "corpus.limit.rules",
@@ -43,18 +39,22 @@ class Digests:
     """Documents drawn for review."""
 
 
-def body(
+def body(  # noqa: PLR0913 - everything a certificate binds together
     request: CleanseRequest,
-    corpus: Corpus,
+    statistics: Statistics,
     pipeline: Pipeline,
     *,
     digests: Digests,
+    encoding: str,
     input_bytes: int,
-    table: pa.Table,
     sampled: int,
     truth: JsonObject | None,
+    residual: JsonObject | None = None,
 ) -> JsonObject:
-    """Everything but id and time: the same input, pipeline and request give the same body."""
+    """Everything but id and time: the same input, pipeline and request give the same body.
+
+    ``residual``: what `yunhe.corpus.personal.probing.probe` said; None where nobody probed.
+    """
     return {
         "format": FORMAT,
         "source": {
@@ -62,49 +62,58 @@ def body(
             "holder": request.holder,
             "licence": request.licence,
             "synthetic": request.synthetic,
+            **({"registered": request.source, "terms": request.terms} if request.source else {}),
         },
         "input": {
             "digest": digests.input,
             "bytes": input_bytes,
-            "encoding": corpus.encoding,
-            "documents": corpus.documents,
+            "encoding": encoding,
+            "documents": statistics.documents_in,
         },
         "pipeline": {"digest": pipeline.digest(), **pipeline.description()},
-        "output": {"digest": digests.output, "documents": len(table)},
-        "decisions": {"digest": digests.decisions, **_decisions(corpus, pipeline)},
-        "personal_details": {"digest": digests.spans, "by_type": _by_type(corpus.spans)},
-        "near_duplicates": _groups(corpus),
-        "labels": [{"label": label, "documents": number} for label, number in label_counts(table)],
+        "output": {"digest": digests.output, "documents": statistics.documents_out},
+        "decisions": {"digest": digests.decisions, **_decisions(statistics)},
+        "personal_details": {"digest": digests.spans, "by_type": _by_type(statistics)},
+        "residual_risk": residual,
+        "near_duplicates": _groups(statistics),
+        "labels": _labels(statistics),
+        "statistics": statistics.as_json(),
         "sample": {"digest": digests.sample, "documents": sampled},
         "truth": "none given" if truth is None else truth,
         "de_identification": {"claim": "de-identified", "limits": list(LIMITS)},
     }
 
 
-def _decisions(corpus: Corpus, pipeline: Pipeline) -> JsonObject:
-    steps = [placed.step for placed in pipeline.steps]
+def _decisions(statistics: Statistics) -> JsonObject:
+    dropped = statistics.by_reason("dropped")
     return {
-        "dropped": counts(corpus.drops, [step.reasons for step in steps]),
-        "repaired": counts(corpus.repairs, [step.repairs for step in steps]),
-        "documents_dropped": sum(len(marks.rows) for marks in corpus.drops),
-        "documents_repaired": sum(len(marks.rows) for marks in corpus.repairs),
+        "dropped": dropped,
+        "repaired": statistics.by_reason("repaired"),
+        "documents_dropped": sum(dropped.values()),
+        "documents_repaired": statistics.documents_repaired,
     }
 
 
-def _by_type(spans: Spans) -> JsonObject:
-    found: dict[str, JsonObject] = {}
-    for code, kind in enumerate(PERSONAL_TYPES):
-        of_kind = spans.documents[spans.types == code]
-        if len(of_kind):
-            found[kind] = {"spans": len(of_kind), "documents": len(np.unique(of_kind))}
-    return found
+def _by_type(statistics: Statistics) -> JsonObject:
+    details = statistics.details
+    return {kind: dict(details[kind]) for kind in PERSONAL_TYPES if kind in details}
 
 
-def _groups(corpus: Corpus) -> JsonObject:
-    sizes = group_sizes(corpus.groups)
+def _labels(statistics: Statistics) -> list[JsonObject]:
+    counted: list[JsonObject] = [
+        {"label": label, "documents": count} for label, count in statistics.labels.items()
+    ]
+    if statistics.unlabelled:
+        counted.append({"label": None, "documents": statistics.unlabelled})
+    return counted
+
+
+def _groups(statistics: Statistics) -> JsonObject:
+    sizes = {int(size): count for size, count in statistics.released_groups.items()}
+    several = {size: count for size, count in sizes.items() if size > 1}
     return {
-        "groups": len(sizes),
-        "groups_of_several": int((sizes > 1).sum()),
-        "documents_in_them": int(sizes[sizes > 1].sum()),
-        "largest": int(sizes.max(initial=0)),
+        "groups": sum(sizes.values()),
+        "groups_of_several": sum(several.values()),
+        "documents_in_them": sum(size * count for size, count in several.items()),
+        "largest": max(sizes, default=0),
     }

@@ -25,6 +25,9 @@ PersonalType = Literal[
     "PASSPORT",
     "USCC",
     "IP",
+    "PERMIT",
+    "MEDICAL",
+    "ACCOUNT",
 ]
 """Kinds of personal detail (个人信息); ID_BAD is an ID number whose check digit is wrong."""
 PERSONAL_TYPES: tuple[PersonalType, ...] = get_args(PersonalType)
@@ -47,6 +50,9 @@ MASKS: Mapping[PersonalType, str] = {
     "PASSPORT": "[护照号]",
     "USCC": "[统一社会信用代码]",
     "IP": "[IP地址]",
+    "PERMIT": "[通行证号]",
+    "MEDICAL": "[病历号]",
+    "ACCOUNT": "[账号]",
 }
 """What stands in the text where a personal detail stood."""
 
@@ -83,10 +89,8 @@ class StepPlan:
     """The file under ``corpus/steps/`` that does it."""
     thresholds: Mapping[str, Threshold] = field(default_factory=dict)
     """By name; the step refuses names it does not know and gaps."""
-
-    def values(self) -> dict[str, int]:
-        """The bare numbers."""
-        return {name: threshold.value for name, threshold in self.thresholds.items()}
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Words by name; the step has a default for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,7 @@ class Profile:
                         name: _threshold_json(threshold)
                         for name, threshold in sorted(plan.thresholds.items())
                     },
+                    **({"options": dict(sorted(plan.options.items()))} if plan.options else {}),
                 }
                 for plan in self.steps
             ],
@@ -167,6 +172,27 @@ class CleanseRequest:
     """Sidecar with what was planted (JSONL), against which recall is measured."""
     threads: int = 1
     """Threads for bulk work; never changes a byte of the result."""
+    source: str | None = None
+    """Id in the register of sources; only an accepted source of the holder's is cleansed, and its
+    licence is the register's."""
+    terms: JsonObject | None = None
+    """What that licence permits and asks for; filled in from the register."""
+    workload: str | None = None
+    """Id of the settled workload that did the work, see `yunhe.corpus.metering`; None does it
+    here, unmetered."""
+
+
+@dataclass(frozen=True, slots=True)
+class CleansingProgram:
+    """The program that compute runs to cleanse."""
+
+    module: str
+    """Dotted name."""
+    digest: str
+    """Digest of the module's source file, which an operator approves."""
+    reads: Mapping[str, Path]
+    """Folders that it may read besides, by the environment variable that names them: compiled
+    kernels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +221,68 @@ class Cleansed:
     """Parquet: where personal details stood, without their values."""
     sample_digest: str
     """Parquet: released documents drawn for review, masked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Certified:
+    """A finished cleansing, for lists; `Cleansed` says what the references and digests are."""
+
+    certificate_id: str
+    """Subject of the custody record of its certificate."""
+    source_id: str
+    """Subject of the custody record of its source."""
+    name: str
+    """What people call the source."""
+    holder: str
+    """Organisation that holds it."""
+    licence: str
+    """The licence it comes under."""
+    synthetic: bool
+    """Whether it was made by a generator."""
+    input_bytes: int
+    """Size of the input."""
+    source_reference: str
+    """Custody record of the source."""
+    certificate_reference: str
+    """Custody record of the certificate."""
+    input_digest: str
+    """Of the input's bytes."""
+    output_digest: str
+    """Of the dataset."""
+    certificate_digest: str
+    """Of the certificate."""
+    decisions_digest: str
+    """Of the table of decisions."""
+    spans_digest: str
+    """Of the table of spans."""
+    sample_digest: str
+    """Of the sample for review."""
+    at_us: int
+    """When it was certified."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What became of one document's traces in a source that was cleansed."""
+
+    certificate_id: str
+    """The cleansing's certificate."""
+    source_reference: str
+    """Custody record of the source."""
+    certificate_reference: str
+    """Custody record of the certificate."""
+    holder: str
+    """Organisation that holds the source."""
+    input_digest: str
+    """The raw input's bytes, which do not lie here any more."""
+    dataset_digest: str
+    """The dataset; its masked copy of the document, if there is one, is still in it."""
+    released: bool
+    """Whether the document is in the dataset."""
+    rows: int
+    """Rows about it that were taken out of the tables of decisions, spans and the sample."""
+    blobs: int
+    """Blobs removed: the raw input if it lay here, and the tables that were written anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,3 +319,7 @@ class Decision:
     """What happened to the document."""
     reason: str
     """Why; a code of the step."""
+    score: int | None = None
+    """What was measured, in the unit of the threshold that decided, where the step says."""
+    of: str | None = None
+    """Id of the document that stayed, where this one is a duplicate of it."""

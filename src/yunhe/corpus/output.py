@@ -1,8 +1,11 @@
-"""The tables a cleansing leaves, as Parquet bytes that depend on nothing but the tables."""
+"""Tables as Parquet and JSON lines whose bytes depend on nothing but their rows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import io
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pyarrow as pa
@@ -10,120 +13,157 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow import parquet
 
-from yunhe.corpus.documents import Spans
-from yunhe.corpus.domain import PERSONAL_TYPES
-from yunhe.corpus.gathering import Corpus
 from yunhe.corpus.kernels.hashing import mix
-from yunhe.corpus.personal.hits import REASONS
-from yunhe.corpus.pipeline import Marks, Pipeline
+from yunhe.corpus.kernels.quoting import quoted
 
 ROW_GROUP_ROWS = 16_384
 """Rows of a row group; fixed, because where groups end is part of the bytes."""
+ROW_GROUP_BYTES = 64 << 20
+"""Text after which a row group ends although it has fewer rows; bounds the memory."""
+
+DATASET = pa.schema(
+    [("id", pa.string()), ("text", pa.string()), ("label", pa.string()), ("group", pa.string())]
+)
+"""Released documents; ``group`` is the id of the first of their kind."""
+DECISIONS = pa.schema(
+    [
+        ("document", pa.string()),
+        ("row", pa.int64()),
+        ("step", pa.string()),
+        ("version", pa.int64()),
+        ("action", pa.string()),
+        ("reason", pa.string()),
+        ("score", pa.int32()),
+        ("of", pa.string()),
+    ]
+)
+"""One row for every repair and every drop; ``row`` is the document's number in its file, from 1;
+``of`` is the id of the document that stayed, where this one is a duplicate of it, else null."""
+SPANS = pa.schema(
+    [
+        ("document", pa.string()),
+        ("type", pa.string()),
+        ("start", pa.int32()),
+        ("end", pa.int32()),
+        ("score", pa.int32()),
+        ("reason", pa.string()),
+    ]
+)
+"""One row for every personal detail in a released document: where and what, never its value."""
+REMOVED = pa.schema(
+    [
+        ("document", pa.string()),
+        ("step", pa.string()),
+        ("kind", pa.string()),
+        ("start", pa.int32()),
+        ("end", pa.int32()),
+    ]
+)
+"""One row for every other place that a step took out of a released document."""
+
+
+def with_source(schema: pa.Schema) -> pa.Schema:
+    """The schema with the file's name as last column, for what comes from many files."""
+    return schema.append(pa.field("source", pa.string()))
 
 
 def parquet_bytes(table: pa.Table) -> bytes:
     """The table as one Parquet file: the same rows give the same bytes, however chunked."""
-    sink = pa.BufferOutputStream()
+    sink = io.BytesIO()
+    write_parquet(sink, table.schema, [table])
+    return sink.getvalue()
+
+
+def write_parquet(sink: Path | IO[bytes], schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
+    """The tables one after the other as one Parquet file, as `parquet_bytes` would write them all.
+
+    Memory: one row group.
+    """
+    where = str(sink) if isinstance(sink, Path) else sink
     with parquet.ParquetWriter(
-        sink, table.schema, compression="zstd", use_dictionary=False, store_schema=False
+        where, schema, compression="zstd", use_dictionary=False, store_schema=False
     ) as writer:
-        for at in range(0, max(len(table), 1), ROW_GROUP_ROWS):
-            part = table.slice(at, ROW_GROUP_ROWS).combine_chunks()
-            writer.write_table(part, row_group_size=ROW_GROUP_ROWS)
-    return bytes(sink.getvalue())
+        empty = True
+        for group in _row_groups(schema, tables):
+            empty = False
+            writer.write_table(group, row_group_size=ROW_GROUP_ROWS)
+        if empty:
+            writer.write_table(schema.empty_table(), row_group_size=ROW_GROUP_ROWS)
+        if schema.metadata:  # left out with the schema itself, which would name Arrow's version
+            writer.add_key_value_metadata(schema.metadata)
 
 
-def dataset(corpus: Corpus, ids: pa.Array) -> pa.Table:
-    """The released documents: id, text (masked), label, group (the id of the first of its kind)."""
-    rows = pa.array(corpus.rows)
-    released = ids.take(rows)
-    return pa.table(
-        {
-            "id": released,
-            "text": corpus.texts,
-            "label": corpus.labels.take(rows),
-            "group": released.take(pa.array(corpus.groups)),
-        }
-    )
+def _row_groups(schema: pa.Schema, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    held = schema.empty_table()
+    for table in tables:
+        held = pa.concat_tables([held, table])
+        while (end := _first_group(held)) is not None:
+            yield held.slice(0, end).combine_chunks()
+            held = held.slice(end)
+    if len(held):
+        yield held.combine_chunks()
 
 
-def decisions(corpus: Corpus, ids: pa.Array, pipeline: Pipeline) -> pa.Table:
-    """One row for every repair and every drop, in the order of the documents."""
-    columns: dict[str, list[pa.Array]] = {name: [] for name in ("step", "action", "reason")}
-    rows, versions = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    actions = [("repaired", m) for m in corpus.repairs] + [("dropped", m) for m in corpus.drops]
-    for action, marks in actions:
-        placed = pipeline.steps[marks.step]
-        said = placed.step.repairs if action == "repaired" else placed.step.reasons
-        count = len(marks.rows)
-        columns["step"].append(pa.repeat(placed.name, count))
-        columns["action"].append(pa.repeat(action, count))
-        columns["reason"].append(pa.array(said, pa.string()).take(pa.array(marks.codes - 1)))
-        rows.append(marks.rows)
-        versions.append(np.full(count, placed.step.version))
-    numbers = np.concatenate(rows)
-    order = np.argsort(numbers, kind="stable")
-    numbers = numbers[order]
-    texts = {
-        name: pa.chunked_array(parts, pa.string()).take(pa.array(order))
-        for name, parts in columns.items()
-    }
-    return pa.table(
-        {
-            "document": ids.take(pa.array(numbers)),
-            "row": pa.array(numbers + 1),
-            "step": texts["step"],
-            "version": pa.array(np.concatenate(versions)[order]),
-            "action": texts["action"],
-            "reason": texts["reason"],
-        }
-    )
+def _first_group(table: pa.Table) -> int | None:
+    """Where the first row group ends; None when it may go on."""
+    end = ROW_GROUP_ROWS if len(table) >= ROW_GROUP_ROWS else None
+    if "text" in table.schema.names and table.nbytes >= ROW_GROUP_BYTES:
+        first = table.column("text").slice(0, ROW_GROUP_ROWS)
+        sizes = pc.fill_null(pc.cast(pc.binary_length(first), pa.int64()), 0)
+        total = np.cumsum(sizes.to_numpy())
+        at = int(np.searchsorted(total, ROW_GROUP_BYTES)) + 1
+        if at <= len(total):
+            return at
+    return end
 
 
-def spans(found: Spans, released: pa.Array) -> pa.Table:
-    """One row for every personal detail in a released document: where and what, never its value."""
-    return pa.table(
-        {
-            "document": released.take(pa.array(found.documents)),
-            "type": pa.array(PERSONAL_TYPES, pa.string()).take(pa.array(found.types)),
-            "start": pa.array(found.starts),
-            "end": pa.array(found.ends),
-            "score": pa.array(found.scores.astype(np.int32)),
-            "reason": pa.array(REASONS, pa.string()).take(pa.array(found.reasons)),
-        }
-    )
+def write_json_lines(path: Path, tables: Iterable[pa.Table]) -> None:
+    """The tables one after the other as JSON lines, packed with Zstandard; columns are text."""
+    with pa.output_stream(str(path), compression="zstd") as sink:
+        for table in tables:
+            for batch in table.to_batches(max_chunksize=ROW_GROUP_ROWS):
+                sink.write(_json_lines(batch))
 
 
-def sample(table: pa.Table, *, documents_max: int, digest: str) -> pa.Table:
-    """Documents drawn for review, in their order.
+def _json_lines(batch: pa.RecordBatch) -> pa.Buffer:
+    pieces: list[pa.Array | pa.Scalar] = []
+    for number, (name, column) in enumerate(zip(batch.schema.names, batch.columns, strict=True)):
+        head = f'{"," if number else "{"}"{name}":'
+        pieces += [pa.scalar(head, pa.large_string()), _json_values(column)]
+    pieces.append(pa.scalar("}\n", pa.large_string()))
+    lines = pc.binary_join_element_wise(*pieces, pa.scalar("", pa.large_string()))
+    start, end = (int(np.frombuffer(lines.buffers()[1], np.int64)[at]) for at in (0, len(lines)))
+    return lines.buffers()[2].slice(start, end - start)
+
+
+def _json_values(column: pa.Array) -> pa.Array:
+    null = column.is_null()
+    texts = quoted(pc.fill_null(column, "").cast(pa.large_string()))
+    if not column.null_count:
+        return texts
+    return pc.if_else(null, pa.scalar("null", pa.large_string()), texts)
+
+
+def drawn(count: int, *, documents_max: int, digest: str) -> NDArray[np.int64]:
+    """int64[m], rising: which of ``count`` documents are drawn for review.
 
     The draw comes from the digest of the whole dataset, so nobody can arrange beforehand which
     documents are looked at, and everybody can repeat it.
     """
     seed = np.uint64(int(digest.removeprefix("sha256:")[:16], 16))
-    lots = mix(np.arange(1, len(table) + 1, dtype=np.uint64) ^ seed)
-    drawn = np.sort(np.argsort(lots, kind="stable")[:documents_max])
-    return table.take(pa.array(drawn))
+    lots = mix(np.arange(1, count + 1, dtype=np.uint64) ^ seed)
+    return np.sort(np.argsort(lots, kind="stable")[:documents_max])
 
 
-def counts(marks: Iterable[Marks], names: Sequence[tuple[str, ...]]) -> dict[str, int]:
-    """How many documents each reason fits; ``names`` are the reasons of each step in order."""
-    found: dict[str, int] = {}
-    for each in marks:
-        for code, number in zip(*np.unique(each.codes, return_counts=True), strict=True):
-            reason = names[each.step][int(code) - 1]
-            found[reason] = found.get(reason, 0) + int(number)
-    return found
-
-
-def label_counts(table: pa.Table) -> list[tuple[str | None, int]]:
-    """Documents by label, in the order of the labels; None last."""
-    counted = pc.value_counts(table.column("label")).to_pylist()
-    pairs = [(entry["values"], int(entry["counts"])) for entry in counted]
-    return sorted(pairs, key=lambda pair: (pair[0] is None, pair[0] or ""))
-
-
-def group_sizes(groups: NDArray[np.int64]) -> NDArray[np.int64]:
-    """int64[g]: members of each group, in the order of their first members."""
-    sizes: NDArray[np.int64] = np.unique(groups, return_counts=True)[1]
-    return sizes
+def some_rows(path: Path, rows: NDArray[np.int64]) -> pa.Table:
+    """Rows of a Parquet file by number, rising. Memory: one row group and the rows."""
+    opened = parquet.ParquetFile(path)
+    found, start = [opened.schema_arrow.empty_table()], 0
+    for number in range(opened.num_row_groups):
+        size = opened.metadata.row_group(number).num_rows
+        low, high = np.searchsorted(rows, (start, start + size))
+        if low < high:
+            group = opened.read_row_group(number, use_threads=False)
+            found.append(group.take(pa.array(rows[low:high] - start)))
+        start += size
+    return pa.concat_tables(found).combine_chunks()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -10,8 +11,18 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from yunhe.corpus.documents import Codes, Documents, Outcome, Spans, Step
-from yunhe.corpus.domain import Profile
+from yunhe.corpus.documents import (
+    Codes,
+    Documents,
+    Outcome,
+    Prepared,
+    Removed,
+    Spans,
+    Step,
+    Values,
+)
+from yunhe.corpus.domain import Profile, StepPlan
+from yunhe.corpus.thresholds import impossible
 from yunhe.kernel.canonical import JsonObject, digest_of
 from yunhe.kernel.errors import Finding, Invalid
 
@@ -26,8 +37,10 @@ class Placed:
     """Its module under ``corpus/steps/``."""
     step: Step
     """What it does."""
-    values: dict[str, int]
-    """The profile's thresholds for it."""
+    values: Values
+    """What the profile asks of it."""
+    data: JsonObject
+    """What it goes by besides: digests of word lists, keys, weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +55,17 @@ class Pipeline:
     def description(self) -> JsonObject:
         """Everything that decides what comes out: steps, word lists, thresholds, file format."""
         versions: list[JsonObject] = [
-            {"name": placed.name, "version": placed.step.version, "data": placed.step.data}
+            {"name": placed.name, "version": placed.step.version, "data": placed.data}
             for placed in self.steps
+        ]
+        # What a word led to, e.g. a path, is named by its digest in the step's data and not again.
+        plans = [
+            replace(plan, options={n: w for n, w in plan.options.items() if n not in placed.data})
+            for plan, placed in zip(self.profile.steps, self.steps, strict=True)
         ]
         # The bytes of a Parquet file depend on its writer, so the writer is part of what is named.
         return {
-            "profile": self.profile.as_json(),
+            "profile": replace(self.profile, steps=tuple(plans)).as_json(),
             "steps": versions,
             "writer": f"parquet by pyarrow {pa.__version__}",
         }
@@ -61,7 +79,7 @@ def build(profile: Profile) -> Pipeline:
     """The pipeline that a profile describes.
 
     Errors: `Invalid` ``corpus.profile_invalid`` with every unknown or repeated step and every
-    threshold that is missing or not known.
+    threshold that is missing, not known or impossible.
     """
     findings: list[Finding] = []
     placed: list[Placed] = []
@@ -77,12 +95,36 @@ def build(profile: Profile) -> Pipeline:
             missing = name in step.thresholds
             code = "corpus.threshold_missing" if missing else "corpus.threshold_unknown"
             findings.append(Finding(where, code, (("step", plan.name), ("name", name[:64]))))
-        placed.append(Placed(plan.name, step, plan.values()))
+        findings += _option_findings(where, plan, step)
+        findings += impossible(where, plan)
+        placed.append(Placed(plan.name, step, Values({}), {}))
     if not placed and not findings:
         findings.append(Finding(profile.name, "corpus.steps_none"))
     if findings:
         raise Invalid("corpus.profile_invalid", where=profile.name, findings=findings)
-    return Pipeline(profile, tuple(placed))
+    return Pipeline(profile, tuple(map(_prepared, placed, profile.steps)))
+
+
+def _option_findings(where: str, plan: StepPlan, step: Step) -> Iterator[Finding]:
+    for name, word in sorted(plan.options.items()):
+        params = (("step", plan.name), ("name", name[:64]))
+        if name not in step.options:
+            yield Finding(where, "corpus.option_unknown", params)
+        elif step.options[name] and word not in step.options[name]:
+            known = ", ".join(step.options[name])
+            yield Finding(where, "corpus.option_choice", (*params, ("known", known)))
+
+
+def _prepared(placed: Placed, plan: StepPlan) -> Placed:
+    step = placed.step
+    options = {
+        name: plan.options.get(name, choices[0] if choices else "")
+        for name, choices in step.options.items()
+    }
+    ready = Prepared(None, {}) if step.prepare is None else step.prepare(options)
+    numbers = {name: threshold.value for name, threshold in plan.thresholds.items()}
+    data = {**step.data, **ready.data}
+    return Placed(placed.name, step, Values(numbers, options, ready.value), data)
 
 
 def _is_step(name: str) -> bool:
@@ -101,10 +143,12 @@ class Marks:
     """Which documents."""
     codes: Codes
     """What was said: 1 + position in the step's reasons or repairs."""
+    scores: NDArray[np.int32] | None = None
+    """What was measured, where the step says."""
 
     def at(self, offset: int) -> Marks:
         """The same marks, with rows counted from another start."""
-        return Marks(self.step, self.rows + offset, self.codes)
+        return Marks(self.step, self.rows + offset, self.codes, self.scores)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +169,7 @@ class Processed:
     """Documents that went in."""
     rows: NDArray[np.int64]
     """Those no step of its own dropped, by their number in the batch."""
-    texts: pa.StringArray
+    texts: pa.LargeStringArray
     """What they say now."""
     drops: list[Marks] = field(default_factory=list)
     """Documents dropped."""
@@ -133,8 +177,14 @@ class Processed:
     """Documents repaired."""
     spans: Spans = field(default_factory=Spans.none)
     """Personal details masked; documents are numbers in the batch."""
+    removed: list[tuple[int, Removed]] = field(default_factory=list)
+    """By the step's place, what it took out besides; documents are numbers in the batch."""
     evidence: dict[int, Evidence] = field(default_factory=dict)
     """By the step's place."""
+    languages: dict[int, int] = field(default_factory=dict)
+    """Documents by language, as positions in `yunhe.corpus.kernels.language.LANGUAGES`."""
+    noticed: dict[str, Mapping[str, int]] = field(default_factory=dict)
+    """By step: documents it let through although it noticed something, by what."""
 
 
 def process(pipeline: Pipeline, documents: Documents) -> Processed:
@@ -145,7 +195,7 @@ def process(pipeline: Pipeline, documents: Documents) -> Processed:
         if placed.step.work is None or not len(documents):
             continue
         outcome = placed.step.work(documents, placed.values)
-        _note(result, outcome, place=place, rows=rows)
+        _note(result, outcome, place=place, name=placed.name, rows=rows)
         if outcome.texts is not None:
             documents = documents.with_texts(outcome.texts)
         if outcome.reasons is not None and outcome.reasons.any():
@@ -155,12 +205,28 @@ def process(pipeline: Pipeline, documents: Documents) -> Processed:
     return result
 
 
-def _note(result: Processed, outcome: Outcome, *, place: int, rows: NDArray[np.int64]) -> None:
-    for codes, marks in ((outcome.reasons, result.drops), (outcome.repairs, result.repairs)):
-        if codes is not None and codes.any():
-            marks.append(Marks(place, rows[codes != 0], codes[codes != 0]))
-    if outcome.spans is not None:
+def _note(
+    result: Processed, outcome: Outcome, *, place: int, name: str, rows: NDArray[np.int64]
+) -> None:
+    said = outcome.reasons
+    if said is not None and said.any():
+        at = said != 0
+        scores = None if outcome.scores is None else outcome.scores[at]
+        result.drops.append(Marks(place, rows[at], said[at], scores))
+    done = outcome.repairs
+    if done is not None and done.any():
+        result.repairs.append(Marks(place, rows[done != 0], done[done != 0]))
+    if outcome.spans is not None and len(outcome.spans):
         everywhere = np.ones(len(outcome.spans), np.bool_)
-        result.spans = outcome.spans.where(everywhere, rows[outcome.spans.documents])
+        found = outcome.spans.where(everywhere, rows[outcome.spans.documents])
+        result.spans = Spans.concatenated([result.spans, found]) if len(result.spans) else found
+    if outcome.removed is not None and len(outcome.removed.documents):
+        there = replace(outcome.removed, documents=rows[outcome.removed.documents])
+        result.removed.append((place, there))
+    if outcome.languages is not None:
+        codes, counts = np.unique(outcome.languages, return_counts=True)
+        result.languages = dict(zip(codes.tolist(), counts.tolist(), strict=True))
+    if outcome.noticed:
+        result.noticed[name] = outcome.noticed
     if outcome.evidence is not None:
         result.evidence[place] = Evidence(rows, outcome.evidence)

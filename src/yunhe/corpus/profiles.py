@@ -11,6 +11,17 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from yunhe.corpus.domain import Profile, StepPlan, Threshold
 from yunhe.kernel.errors import Finding, Invalid
 
+_FAULTS = {
+    "extra_forbidden": "corpus.profile_key_unknown",
+    "missing": "corpus.profile_key_missing",
+    "int_type": "corpus.profile_no_number",
+    "bool_type": "corpus.profile_no_choice",
+    "string_type": "corpus.profile_no_text",
+    "model_type": "corpus.profile_no_keys",
+    "dict_type": "corpus.profile_no_keys",
+    "list_type": "corpus.profile_no_list",
+}
+
 
 class _Threshold(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -23,6 +34,7 @@ class _Step(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
     name: str
     thresholds: dict[str, _Threshold] = {}
+    options: dict[str, str] = {}
 
 
 class _Profile(BaseModel):
@@ -63,18 +75,26 @@ def parse(text: str, *, where: str) -> Profile:
         findings = [
             Finding(
                 f"{where}: {'.'.join(str(part) for part in fault['loc'])}",
-                "corpus.profile_field",
+                _FAULTS.get(fault["type"], "corpus.profile_field"),
                 (("fault", fault["type"]),),
             )
             for fault in error.errors()
         ]
         raise Invalid("corpus.profile_invalid", where=where, findings=findings) from None
+    except (ValueError, KeyError, AttributeError, RecursionError):
+        # What PyYAML lets through: days there are not, numbers without end, lists without end.
+        finding = Finding(where, "corpus.profile_no_yaml")
+        raise Invalid("corpus.profile_invalid", where=where, findings=[finding]) from None
     return Profile(
         read.name,
         read.version,
         _threshold(read.sample_documents),
         tuple(
-            StepPlan(step.name, {n: _threshold(t) for n, t in step.thresholds.items()})
+            StepPlan(
+                step.name,
+                {n: _threshold(t) for n, t in step.thresholds.items()},
+                dict(step.options),
+            )
             for step in read.steps
         ),
     )

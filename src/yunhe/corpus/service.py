@@ -6,33 +6,67 @@ import hashlib
 import io
 import json
 import os
+import tempfile
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from pyarrow import parquet
 
+from yunhe.compute.service import limits
 from yunhe.corpus import (
     artefacts,
     engine,
     errors,
     intervals,
-    naming,
+    metering,
     pipeline,
     profiles,
+    results,
     store,
     truth,
 )
-from yunhe.corpus.domain import Cleansed, CleanseRequest, Decision, Profile, Span
+from yunhe.corpus.contamination import HashesMade, make_hashes
+from yunhe.corpus.datasheet import writing as datasheets
+from yunhe.corpus.domain import Certified, Cleansed, CleanseRequest, Decision, Profile, Span
+from yunhe.corpus.forgetting import clear, forget, is_artefact
+from yunhe.corpus.review import service as reviews
+from yunhe.corpus.risk import register as libraries
+from yunhe.corpus.sources import service as sources
 from yunhe.custody import service as custody
 from yunhe.custody.domain import Record
 from yunhe.kernel.canonical import digest_of
-from yunhe.kernel.errors import Conflict, Finding
+from yunhe.kernel.errors import Conflict, Finding, NotFound
 from yunhe.kernel.ids import derived_id
 from yunhe.kernel.progress import Progress
+from yunhe.native.compiled import compile_all
 from yunhe.storage.database import Transaction
 from yunhe.storage.service import Storage
+
+__all__ = [
+    "PROFILE",
+    "THREADS_MAX",
+    "HashesMade",
+    "certified",
+    "cleanse",
+    "clear",
+    "compile_kernels",
+    "datasheets",
+    "decisions_of",
+    "forget",
+    "holder_of",
+    "is_artefact",
+    "libraries",
+    "load_profile",
+    "make_hashes",
+    "metering",
+    "newest",
+    "reviews",
+    "share",
+    "sources",
+    "spans_of",
+]
 
 PROFILE = "zh-short"
 """The profile for short Chinese texts, used where none is named."""
@@ -55,37 +89,101 @@ def cleanse(storage: Storage, request: CleanseRequest, *, progress: Progress) ->
     `yunhe.corpus.engine`.
     Errors: `Invalid` ``corpus.request_invalid``, ``corpus.profile_invalid``,
     ``corpus.input_faulty``, ``corpus.nothing_left``; `Conflict` ``corpus.request_differs`` when the
-    key was used for something else, ``corpus.input_changed``; `NotFound` ``corpus.input_missing``;
-    storage's own when a disk refuses.
+    key was used for something else, ``corpus.input_changed``, ``corpus.source_not_accepted``;
+    `NotFound` ``corpus.input_missing``, ``corpus.source_not_registered``; storage's own when a disk
+    refuses.
     """
+    request = _registered(storage, request)
     _check(request)
-    steps = pipeline.build(request.profile)
+    pipeline.build(request.profile)  # so that a wrong one is told before anything is read
     source, stamp = _source(request.path)
     asked = _request_digest(request, source)
     with storage.database.read() as tx:
         row = store.by_key(tx, request.key)
+        if row is None:
+            _review_of(tx, request)
     if row is not None:
         return _answer(storage, row, key=request.key, asked=asked)
-    planted = None if request.truth is None else truth.read(request.truth)
-    corpus = engine.cleanse(
-        request.path, request.columns, steps, threads=request.threads, progress=progress
-    )
-    if _stamp(request.path) != stamp:
-        raise errors.input_changed(request.path)
-    kept = artefacts.keep(
-        storage,
-        request,
-        corpus=corpus,
-        pipeline=steps,
-        ids=naming.ids(request.path, corpus),
-        planted=planted,
-        source=source,
-    )
+    with tempfile.TemporaryDirectory(prefix="yunhe-corpus-") as name:
+        folder = Path(name)
+        if request.workload is None:
+            done = _done_here(storage, request, folder, progress)
+            if _stamp(request.path) != stamp:
+                raise errors.input_changed(request.path)
+        else:
+            done = metering.take(storage, request, raw=source.digest, folder=folder)
+        kept = artefacts.issue(storage, request, done, source=source)
     with storage.database.begin() as tx:
         row = store.by_key(tx, request.key)  # another run may have finished while this one worked
         if row is None:
             row = _record(tx, request, kept, source=source, asked=asked)
     return _answer(storage, row, key=request.key, asked=asked)
+
+
+def _done_here(
+    storage: Storage, request: CleanseRequest, folder: Path, progress: Progress
+) -> metering.Taken:
+    """The work itself; its files are blobs then."""
+    profile = metering.with_library(storage, request, folder)
+    steps = pipeline.build(profile)
+    planted = None if request.truth is None else truth.read(request.truth)
+    read, settled = engine.one_file(
+        request.path,
+        request.columns,
+        steps,
+        folder=folder,
+        threads=request.threads,
+        progress=progress,
+    )
+    result = results.Result(read, settled)
+    result.refuse(request.path)
+    out = folder / "out"
+    out.mkdir()
+    count = profile.sample_documents.value
+    laid = results.lay_down(result, out, documents_max=count, planted=planted)
+    there = {path.name: storage.blobs.put_file(path).digest for path in sorted(out.iterdir())}
+    return metering.Taken(laid, there, steps)
+
+
+def compile_kernels(progress: Progress) -> None:
+    """Compile whatever is not compiled yet, for jobs that may only read what is.
+
+    Cost: milliseconds, or up to half a minute of one processor after an update of Yunhe.
+    """
+    compile_all(lambda done, total, _: progress.step("corpus.kernels", done=done, total=total))
+
+
+def holder_of(tx: Transaction, source: str) -> str:
+    """The organisation that holds a source.
+
+    Errors: `NotFound` ``corpus.source_unknown``.
+    """
+    row = store.by_source(tx, source)
+    if row is None:
+        raise NotFound("corpus.source_unknown", source=source[:64])
+    return str(row["holder"])
+
+
+def certified(tx: Transaction, certificate: str) -> Certified:
+    """What ended with a certificate. Errors: `NotFound` ``corpus.certificate_unknown``."""
+    row = store.by_certificate(tx, certificate)
+    if row is None:
+        raise errors.certificate_unknown(certificate)
+    return _certified(row)
+
+
+def newest(
+    tx: Transaction, *, holder: str | None, after: tuple[int, str] = (0, ""), limit: int = 50
+) -> list[Certified]:
+    """What one holder, or anybody, had certified, newest first.
+
+    ``after``: time and certificate of the last one already seen.
+    """
+    return [_certified(row) for row in store.newest(tx, holder=holder, after=after, limit=limit)]
+
+
+def _certified(row: Mapping[str, Any]) -> Certified:
+    return Certified(**{each.name: row[each.name] for each in fields(Certified)})
 
 
 def decisions_of(storage: Storage, digest: str, *, document: str | None = None) -> list[Decision]:
@@ -156,8 +254,29 @@ def _request_digest(request: CleanseRequest, source: artefacts.Read) -> str:
             "synthetic": request.synthetic,
             "columns": [columns.text, columns.label, columns.id],
             "profile": request.profile.as_json(),
+            **({"registered": request.source} if request.source else {}),
+            **({"workload": request.workload} if request.workload else {}),
         }
     )
+
+
+def _registered(storage: Storage, request: CleanseRequest) -> CleanseRequest:
+    """The request with the licence and terms that the register of sources has."""
+    if request.source is None:
+        return request
+    with storage.database.read() as tx:
+        found = sources.source(tx, request.source)
+    if found.holder != request.holder:
+        raise sources.source_unknown(request.source)
+    return replace(request, licence=found.facts.licence, terms=found.terms.as_json())
+
+
+def _review_of(tx: Transaction, request: CleanseRequest) -> dict[str, str]:
+    """The link to the decision by which its source may be used; none where none is named."""
+    if request.source is None:
+        return {}
+    found = sources.require_accepted(tx, request.source, holder=request.holder)
+    return {"review": found.reference}
 
 
 def _record(
@@ -193,6 +312,8 @@ def _record(
         "sample_digest": digests.sample,
         "at_us": kept.at_us,
     }
+    made = (digests.output, digests.decisions, digests.spans, digests.sample)
+    limits.carry(tx, [digests.input, certificate_reference], made, at_us=kept.at_us)
     store.insert(tx, row)
     return row
 
@@ -220,7 +341,7 @@ def _append(
                 "licence": request.licence,
                 "synthetic": request.synthetic,
             },
-            links={},
+            links=_review_of(tx, request),
         ),
     )
     certificate = Record(
@@ -235,7 +356,7 @@ def _append(
             "documents_in": kept.documents_in,
             "documents_out": kept.documents_out,
         },
-        links={"source": source_reference},
+        links={"source": source_reference, **({"usage": kept.usage} if kept.usage else {})},
     )
     return source_reference, custody.append(tx, certificate)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from sqlalchemy import Row
 from sqlalchemy.exc import DBAPIError
 
-from yunhe.custody import merkle, store, verifier
+from yunhe.custody import merkle, pruning, store, verifier
 from yunhe.custody.domain import Audit, Checkpoint
 from yunhe.kernel.errors import Finding, Parameter, Unavailable
 from yunhe.storage.database import Transaction
@@ -26,7 +26,7 @@ def audit(storage: Storage, trust: str) -> Audit:
     is the text of the trust file. Cost: reads the whole log once, in chunks.
     """
     with storage.database.read() as tx:
-        examination = _Examination(tx)
+        examination = _Examination(tx, now_us=storage.clock.now_us())
         examination.run(trust)
     return Audit(
         leaves=examination.frontier.size,
@@ -82,11 +82,12 @@ def _check_note(
 class _Examination:
     """One pass over the log within one transaction."""
 
-    def __init__(self, tx: Transaction) -> None:
+    def __init__(self, tx: Transaction, *, now_us: int) -> None:
         self.frontier = merkle.Frontier()
         self.erased = self.pending = self.checkpoints = 0
         self.problems: list[Finding] = []
         self._tx = tx
+        self._now_us = now_us
         self._before: Checkpoint | None = None
 
     def run(self, trust: str) -> None:
@@ -163,7 +164,8 @@ class _Examination:
         if said != (made.key, (made.size, made.root), made.at_us):
             self._found(where, "custody.audit_checkpoint_differs")
         number, at_us = (before.number, before.at_us) if before else (0, 0)
-        if made.number != number + 1 or made.at_us < at_us:
+        pruned = made.number > number and pruning.old(made, now_us=self._now_us)
+        if (made.number != number + 1 and not pruned) or made.at_us < at_us:
             self._found(where, "custody.audit_checkpoint_order")
         if (made.size, made.root) != (self.frontier.size, self.frontier.root()):
             self._found(where, "custody.audit_root_differs")

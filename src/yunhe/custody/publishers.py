@@ -16,6 +16,9 @@ from typing import Protocol
 from yunhe.custody import verifier
 from yunhe.kernel.clock import SECOND_US
 from yunhe.kernel.errors import Unavailable
+from yunhe.kernel.redaction import redacted
+from yunhe.outbound import git
+from yunhe.outbound.guard import Guard
 from yunhe.storage.blobs import explain_os_error, sync_folder
 
 _TAIL_BYTES = 4_096  # more than one checkpoint is long
@@ -88,18 +91,28 @@ class GitPublisher:
     """
 
     def __init__(
-        self, remote: str | Path, *, branch: str = "checkpoints", interval_seconds: int = 60
+        self,
+        remote: str | Path,
+        *,
+        branch: str = "checkpoints",
+        interval_seconds: int = 60,
+        guard: Guard | None = None,
     ) -> None:
-        """``remote``: a bare repository's folder, or any address git can push to."""
+        """``remote``: a bare repository's folder, or any address git can push to.
+
+        ``guard`` decides about http and https; without one only public addresses are let through.
+        """
         self.interval_us = interval_seconds * SECOND_US
         self._remote = str(remote)
         self._branch = branch
+        self._guard = guard or Guard()
 
     def publish(self, note: str) -> None:
         """Commit it as the file ``checkpoint`` and push. Cost: about eight git processes."""
+        pinned = git.pin(self._guard, self._remote)
         with tempfile.TemporaryDirectory(prefix="yunhe-publish-") as folder:
             self._git(folder, "init", "--bare", "--quiet", ".")
-            parent = self._fetch(folder, "--depth=1")
+            parent = self._fetch(folder, pinned, "--depth=1")
             if parent and self._git(folder, "show", f"{parent}:checkpoint") == note:
                 return
             blob = self._git(folder, "hash-object", "-w", "--stdin", text=note).strip()
@@ -108,15 +121,15 @@ class GitPublisher:
             message = f"Checkpoint {note.splitlines()[1]}.\n"
             parents = ("-p", parent) if parent else ()
             commit = self._git(folder, "commit-tree", tree, *parents, text=message).strip()
-            self._git(
-                folder, "push", "--quiet", self._remote, f"{commit}:refs/heads/{self._branch}"
-            )
+            reference = f"{commit}:refs/heads/{self._branch}"
+            self._git(folder, "push", "--quiet", pinned.remote, reference, pinned=pinned)
 
     def read(self) -> str:
         """The checkpoints of every commit on the branch, newest first."""
+        pinned = git.pin(self._guard, self._remote)
         with tempfile.TemporaryDirectory(prefix="yunhe-publish-") as folder:
             self._git(folder, "init", "--bare", "--quiet", ".")
-            newest = self._fetch(folder)
+            newest = self._fetch(folder, pinned)
             if not newest:
                 return ""
             commits = self._git(folder, "rev-list", newest).split()
@@ -124,20 +137,24 @@ class GitPublisher:
             found = self._git(folder, "cat-file", "--batch", text=wanted)
             return "\n".join(note[0] for note in verifier.NOTE.finditer(found))
 
-    def _fetch(self, folder: str, *options: str) -> str:
+    def _fetch(self, folder: str, pinned: git.Pinned, *options: str) -> str:
         """The newest commit of the branch, fetched; empty when there is no such branch yet."""
-        reference = f"refs/heads/{self._branch}"
-        if not self._git(folder, "ls-remote", self._remote, reference):
+        reference, remote = f"refs/heads/{self._branch}", pinned.remote
+        if not self._git(folder, "ls-remote", remote, reference, pinned=pinned):
             return ""
-        self._git(folder, "fetch", "--quiet", *options, self._remote, reference)
+        self._git(folder, "fetch", "--quiet", *options, remote, reference, pinned=pinned)
         return self._git(folder, "rev-parse", "FETCH_HEAD").strip()
 
-    def _git(self, folder: str, *arguments: str, text: str = "") -> str:
+    def _git(
+        self, folder: str, *arguments: str, text: str = "", pinned: git.Pinned | None = None
+    ) -> str:
+        options = () if pinned is None else pinned.options
+        environment = {} if pinned is None else dict(pinned.environment)
         try:
             done = subprocess.run(
-                ["git", "-c", "core.hooksPath=/dev/null", *arguments],
+                ["git", "-c", "core.hooksPath=/dev/null", *options, *arguments],
                 cwd=folder,
-                env=_environment(os.environ),
+                env=_environment(os.environ) | environment,
                 input=text.encode(),
                 capture_output=True,
                 check=False,
@@ -150,14 +167,14 @@ class GitPublisher:
         return done.stdout.decode(errors="replace")
 
     def _failed(self, why: str) -> Unavailable:
-        return Unavailable(
-            "custody.publish_failed", where=self._remote, why=why or "git", retryable=True
-        )
+        where, why = redacted(self._remote), redacted(why or "git")
+        return Unavailable("custody.publish_failed", where=where, why=why, retryable=True)
 
 
 def _environment(outer: Mapping[str, str]) -> dict[str, str]:
     """The user's own git settings and credentials, a fixed author, no questions at a terminal."""
-    kept = {key: value for key, value in outer.items() if key not in _GIT_PLACES}
+    ours = {key for key in outer if key.startswith("YUNHE_")}  # some of them are secrets
+    kept = {key: value for key, value in outer.items() if key not in _GIT_PLACES | ours}
     who = {
         f"GIT_{role}_{field}": value
         for role in ("AUTHOR", "COMMITTER")

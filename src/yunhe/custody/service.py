@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy.exc import IntegrityError
 
-from yunhe.custody import keys, merkle, store, verifier
+from yunhe.custody import keys, merkle, pruning, store, verifier
 from yunhe.custody.audit import audit, check_outside
 from yunhe.custody.domain import KEY_ROTATED, Ancestry, Checkpoint, Entry, Record, Verdict
+from yunhe.custody.glance import glance
 from yunhe.custody.keys import Signer, create_log, open_signer, trust
 from yunhe.custody.publishers import FilePublisher, GitPublisher, Publisher
 from yunhe.custody.sequencer import Sequencer
@@ -17,6 +18,7 @@ from yunhe.kernel.canonical import Json, JsonObject, canonical_bytes
 from yunhe.kernel.errors import Conflict, Exhausted, Finding, Invalid, NotAllowed, NotFound
 from yunhe.storage.database import Transaction
 from yunhe.storage.service import Storage
+from yunhe.storage.tally import Tally
 
 __all__ = [
     "FilePublisher",
@@ -28,14 +30,20 @@ __all__ = [
     "append",
     "append_new",
     "audit",
+    "backlog",
     "check_outside",
     "create_log",
     "erase",
+    "glance",
+    "naming",
+    "newest",
     "open_signer",
+    "prune",
     "receipt",
     "receipt_bytes",
     "record",
     "reference",
+    "resting_on",
     "rotate",
     "trust",
     "verify",
@@ -119,6 +127,28 @@ def ancestors(tx: Transaction, reference: str) -> Ancestry:
     return Ancestry(reference, found)
 
 
+def resting_on(tx: Transaction, reference: str) -> Mapping[str, int]:
+    """How many standing records name this one as a parent, by kind. Cost: reads every record."""
+    return store.resting_on(tx, reference)
+
+
+def naming(tx: Transaction, digest: str) -> Sequence[tuple[str, str]]:
+    """Kind and field of every standing record that names a digest. Cost: reads every record."""
+    return store.naming(tx, digest)
+
+
+def prune(tx: Transaction, *, after: int = 0, now_us: int, limit: int) -> tuple[int, int]:
+    """Delete old checkpoints that later ones cover: how many, and the number to go on after.
+
+    Looks at ``limit`` of them; the log proves what it proved. See `yunhe.custody.pruning`.
+    """
+    seen = store.checkpoints_from(tx, after, limit=limit)
+    seen = [each for each in seen if pruning.old(each, now_us=now_us)]
+    gone = pruning.needless(seen, now_us=now_us)
+    store.remove_checkpoints(tx, gone)
+    return len(gone), seen[-1].number if seen else after
+
+
 def erase(tx: Transaction, reference: str) -> None:
     """Remove a record's content and salt for good; its leaf stays, so the log still verifies.
 
@@ -130,6 +160,16 @@ def erase(tx: Transaction, reference: str) -> None:
     if known.record is not None and known.record.kind == KEY_ROTATED:
         raise NotAllowed("custody.not_erasable", reference=reference)
     store.empty(tx, reference)
+
+
+def backlog(tx: Transaction) -> Tally:
+    """How many records wait for the sequencer, and since when the oldest does."""
+    return store.backlog(tx)
+
+
+def newest(tx: Transaction) -> Checkpoint | None:
+    """The newest signed checkpoint; None before the first."""
+    return store.latest(tx)
 
 
 def receipt(storage: Storage, reference: str, *, size: int | None = None) -> JsonObject:

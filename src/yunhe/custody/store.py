@@ -19,6 +19,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     bindparam,
+    delete,
     func,
     select,
     update,
@@ -32,6 +33,7 @@ from yunhe.storage import dialect
 from yunhe.storage.database import Transaction
 from yunhe.storage.schema import Code, Instant, metadata
 from yunhe.storage.schema import Sequence as Counted
+from yunhe.storage.tally import Tally
 
 _IN_MAX = 1_000  # values per IN list, far below what any database takes
 
@@ -98,6 +100,17 @@ def insert(tx: Transaction, rows: Sequence[Mapping[str, object]]) -> None:
 def insert_new(tx: Transaction, row: Mapping[str, object]) -> bool:
     """Add a leaf unless its subject is there; whether it was added."""
     return dialect.insert_new(tx, leaf, [row]) == 1
+
+
+def resting_on(tx: Transaction, reference: str) -> dict[str, int]:
+    """How many records that are not erased name this one as a parent, by kind."""
+    query = (
+        select(leaf.c.kind, func.count())
+        .where(leaf.c.links.contains(f'"{reference}"', autoescape=True))
+        .group_by(leaf.c.kind)
+        .order_by(leaf.c.kind)
+    )
+    return {row[0]: row[1] for row in tx.execute(query)}
 
 
 def find(tx: Transaction, kind: str, subject: str) -> Entry | None:
@@ -175,6 +188,13 @@ def pending(tx: Transaction, limit: int) -> list[tuple[int, bytes]]:
         .limit(limit)
     )
     return [(row.position, row.reference) for row in tx.execute(query)]
+
+
+def backlog(tx: Transaction) -> Tally:
+    """How many leaves wait for the sequencer, and since when the oldest does."""
+    query = select(func.count(), func.min(leaf.c.at_us)).where(leaf.c.leaf_index.is_(None))
+    count, oldest_us = tx.execute(query).one()
+    return Tally(count, oldest_us)
 
 
 def lock(tx: Transaction, origin: str) -> str:
@@ -273,6 +293,33 @@ def checkpoints(tx: Transaction) -> Iterator[Checkpoint]:
     """Every checkpoint, oldest first."""
     for row in tx.execute(select(checkpoint).order_by(checkpoint.c.number)):
         yield Checkpoint(row.number, row.size, row.root, row.at_us, row.key, row.note)
+
+
+def checkpoints_from(tx: Transaction, number: int, *, limit: int) -> list[Checkpoint]:
+    """So many checkpoints from that number on, oldest first."""
+    query = select(checkpoint).where(checkpoint.c.number >= number)
+    return [
+        Checkpoint(row.number, row.size, row.root, row.at_us, row.key, row.note)
+        for row in tx.execute(query.order_by(checkpoint.c.number).limit(limit))
+    ]
+
+
+def remove_checkpoints(tx: Transaction, numbers: Sequence[int]) -> None:
+    """Delete these checkpoints."""
+    for start in range(0, len(numbers), _IN_MAX):
+        part = numbers[start : start + _IN_MAX]
+        tx.execute(delete(checkpoint).where(checkpoint.c.number.in_(part)))
+
+
+def naming(tx: Transaction, digest: str) -> list[tuple[str, str]]:
+    """Kind and field of every record that names a digest. Cost: reads every record."""
+    query = select(leaf.c.kind, leaf.c.body).where(leaf.c.body.contains(digest, autoescape=True))
+    return [
+        (row.kind, field)
+        for row in tx.execute(query.order_by(leaf.c.position))
+        for field, value in json.loads(row.body).items()
+        if value == digest or (isinstance(value, list) and digest in value)
+    ]
 
 
 def _checkpoint(tx: Transaction, query: Select[tuple[object, ...]]) -> Checkpoint | None:

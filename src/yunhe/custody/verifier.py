@@ -3,7 +3,6 @@
     python verifier.py RECEIPT --trust KEYFILE [--checkpoints OUTSIDE_FILE] [--json] [--lang en|zh]
 
 Exit status: 0 proved; 1 not proved; 2 a file cannot be read or the command is wrong.
-
 Source: RFC 6962 §2.1 (tree), RFC 9162 §2.1.3 and §2.1.4 (proofs), C2SP signed-note and
 tlog-checkpoint (texts), RFC 8785 without floats (bytes of records and receipts).
 """
@@ -28,21 +27,31 @@ FORMAT = "yunhe.receipt/1"
 Tree = tuple[int, bytes]  # size and root
 _BYTES_MAX = 16 << 20  # longest receipt looked at
 
-# A line a kind: its names, then links it must have (role:kind). Indented: what must agree; paths
-# walk along roles to a body field, to the record's time (at_us) or to a link's reference (@role).
+# A line a kind: names, links (role:kind). Indented: what must agree, role.role.field|at_us|@role.
 _TABLE = """
 data.source|data source|数据来源|
+data.source_review|decision on a source|来源审查|
 data.certificate|dataset certificate|数据集证书|source:data.source
-  input_digest = source.digest
+  input_digest = source.digest; source.holder = usage.organisation
+  input_digest in usage.input_digests; output_digest in usage.output_digests
+data.review|review of a dataset|数据集审核|certificate:data.certificate
+  dataset_digest = certificate.output_digest
 data.listing|listing|数据挂牌|certificate:data.certificate
   dataset_digest = certificate.output_digest
 data.grant|data grant|数据授权|listing:data.listing
   dataset_digest = listing.dataset_digest; policy_digest = listing.policy_digest
 evaluation.split|train and held-out split|训练与留出划分|grant:data.grant
   dataset_digest = grant.dataset_digest; at_us <= grant.expires_at_us
+compute.decision|decision on an application|算力申请决定|
 compute.award|compute award|算力额度|
+compute.weight|weight in the queue|排队权重|
+identity.city|city of an organisation|机构所属城市|
 compute.usage|metered compute|算力用量|award:compute.award
   organisation = award.organisation
+compute.invoice|invoice|账单|
+compute.payable|statement to a provider|应付对账单|
+compute.correction|correction of a charge|计费更正|usage:compute.usage
+  organisation = usage.organisation; provider = usage.provider; unit = usage.unit
 model.version|model version|模型版本|usage:compute.usage split:evaluation.split
   model_digest in usage.output_digests; train_digest in usage.input_digests
   train_digest = split.train_digest; @split = usage.@input; usage.organisation = split.grant.buyer
@@ -56,16 +65,14 @@ governance.release|release|发布|model:model.version evaluation:evaluation.run+
   risk:governance.risk approval_1:governance.approval approval_2:governance.approval
   model_digest = model.model_digest; @model = approval_1.@model; @model = approval_2.@model
   @evaluation = approval_1.@evaluation; @evaluation = approval_2.@evaluation
-  @risk = approval_1.@risk; @risk = approval_2.@risk; evaluation.gate is passed
-  approval_1.decision is approve; approval_2.decision is approve
-  approval_1.approver != approval_2.approver; approval_1.role != approval_2.role
-  at_us <= approval_1.expires_at_us; at_us <= approval_2.expires_at_us
+  @risk = approval_1.@risk; @risk = approval_2.@risk; approval_1.approver != approval_2.approver
+  approval_1.decision is approve; approval_2.decision is approve; approval_1.role != approval_2.role
+  at_us <= approval_1.expires_at_us; at_us <= approval_2.expires_at_us; evaluation.gate is passed
 serving.deployment|deployment|部署|release:governance.release
   model_digest = release.model_digest; at_us <= release.valid_until_us
 serving.answer|answer|回答|deployment:serving.deployment
-  model_digest = deployment.model_digest; at_us <= deployment.release.valid_until_us
-  at_us <= deployment.release.approval_1.expires_at_us
-  at_us <= deployment.release.approval_2.expires_at_us
+  model_digest = deployment.model_digest; at_us <= deployment.release.approval_1.expires_at_us
+  at_us <= deployment.release.valid_until_us; at_us <= deployment.release.approval_2.expires_at_us
 key.rotated|change of the signing key|签名密钥更换|
 """.replace("+\n", "")
 
@@ -256,10 +263,6 @@ def _parse(receipt: bytes) -> _Shaped:
     return dict(value)
 
 
-def _hashes(proof: Sequence[str]) -> list[bytes]:
-    return [bytes.fromhex(item) for item in proof]
-
-
 def _holds(check: list[str], entry: _Shaped, entries: _Shaped) -> bool:
     def value(path: str) -> object:
         *roles, last = path.split(".")
@@ -286,7 +289,7 @@ def _faults(reference: str, entries: _Shaped, tree: Tree) -> Iterator[tuple[str,
     entry, leaf = entries.get(reference), bytes.fromhex(reference)
     if entry is None:
         yield "missing", reference
-    elif not is_included(leaf, entry["index"], tree, _hashes(entry["proof"])):
+    elif not is_included(leaf, entry["index"], tree, [*map(bytes.fromhex, entry["proof"])]):
         yield "not_in_log", f"index {entry['index']}"
     elif "record" not in entry:
         yield "erased", reference
@@ -306,16 +309,14 @@ def _faults(reference: str, entries: _Shaped, tree: Tree) -> Iterator[tuple[str,
 
 
 def _walk(receipt: _Shaped, tree: Tree) -> Iterator[LinkVerdict]:
-    entries, seen = receipt["entries"], set[str]()
-    queue = [("subject", "", receipt["subject"])]
+    entries, seen, queue = receipt["entries"], set[str](), [("subject", "", receipt["subject"])]
     for role, kind, reference in queue:  # grows while it is walked
         if reference in seen:
             continue
         seen.add(reference)
         fault = next(_faults(reference, entries, tree), ("", ""))
-        record = entries.get(reference, {}).get(
-            "record", {"kind": kind, "subject": "", "links": {}}
-        )
+        gone = {"kind": kind, "subject": "", "links": {}}
+        record = entries.get(reference, {}).get("record", gone)
         yield LinkVerdict(role, record["kind"], record["subject"], not fault[0], *fault)
         needs = CHAIN[record["kind"]][1] if record["kind"] in CHAIN else {}
         queue += [(to, needs.get(to, ""), parent) for to, parent in sorted(record["links"].items())]
@@ -328,8 +329,8 @@ def _follow(rotation: _Shaped, keys: dict[str, bytes], tree: Tree) -> None:
     key, old, _ = read_note(rotation["checkpoint"], keys)
     entry, record = rotation["entry"], rotation["entry"]["record"]
     leaf = record_hash(bytes.fromhex(entry["salt"]), record)
-    logged = is_included(leaf, entry["index"], old, _hashes(entry["proof"]))
-    went_on = is_extension(old, tree, _hashes(rotation["proof"]))
+    logged = is_included(leaf, entry["index"], old, [*map(bytes.fromhex, entry["proof"])])
+    went_on = is_extension(old, tree, [*map(bytes.fromhex, rotation["proof"])])
     new, name = read_trust(str(record["body"].get("new_public"))), key.partition("+")[0]
     about = record["kind"], record["body"].get("old_key"), {each.partition("+")[0] for each in new}
     if not (logged and went_on and about == ("key.rotated", key, {name})):  # a key of this log
@@ -342,8 +343,7 @@ def verify(receipt: bytes, trust: str, outside: Sequence[str] = ()) -> Verdict:
     links: tuple[LinkVerdict, ...] = ()
     role, key, reason = "trust", "", ""
     try:
-        keys = read_trust(trust)
-        role = "receipt"
+        keys, role = read_trust(trust), "receipt"
         parsed = _parse(receipt[:_BYTES_MAX])
         role, note = "checkpoint", parsed["checkpoint"]
         key, tree, at_us = read_note(note)

@@ -98,6 +98,8 @@ class Split:
     """Documents without a label: on neither side."""
     at_us: int
     """When it was made."""
+    organisation: str = ""
+    """Who holds the grant; empty for splits from before 0.2.0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TypeVar
 
+from yunhe.compute.service import limits
+from yunhe.corpus import service as corpus
 from yunhe.custody import service as custody
 from yunhe.custody.domain import Record
 from yunhe.evaluation import baselines, errors, gates, splitting, store
@@ -17,20 +20,27 @@ from yunhe.evaluation.domain import (
     Predictor,
     Split,
 )
+from yunhe.evaluation.examiners import require_examiner
 from yunhe.evaluation.results import Outcome, assess
 from yunhe.kernel.canonical import INTEGER_MAX, Json, JsonObject, canonical_bytes, digest_of, sha256
-from yunhe.kernel.errors import Invalid
+from yunhe.kernel.errors import Invalid, NotFound
 from yunhe.kernel.ids import derived_id
 from yunhe.storage.database import Transaction
 from yunhe.storage.service import Storage
 
 __all__ = [
     "evaluate",
+    "evaluation",
     "evaluations",
+    "evaluations_page",
     "find_evaluation",
     "find_split",
+    "holder_of",
+    "require_examiner",
     "split",
     "splits",
+    "splits_page",
+    "write_contamination_hashes",
 ]
 
 Known = TypeVar("Known", Split, Evaluation)
@@ -85,8 +95,11 @@ def split(
         known = _same("evaluation.split_differs", key, request, store.find_split(tx, split_id))
         if known is not None:  # another process was faster
             return known
-        made = replace(made, reference=custody.append(tx, _split_record(made)))
+        reference = custody.append(tx, _split_record(made))
+        made = replace(made, reference=reference, organisation=_buyer(tx, grant_reference))
         store.add_split(tx, made, request_digest=request)
+        parts_made = [made.train_digest, made.heldout_digest]
+        limits.carry(tx, [dataset_digest, grant_reference], parts_made, at_us=made.at_us)
     return made
 
 
@@ -138,18 +151,59 @@ def find_split(tx: Transaction, split_id: str) -> Split:
     return found[0]
 
 
+def holder_of(tx: Transaction, split: Split) -> str:
+    """The organisation whose grant the split was made under; empty when nothing says so."""
+    if split.organisation:
+        return split.organisation
+    return _buyer(tx, split.grant_reference)
+
+
+def splits_page(
+    tx: Transaction, *, organisation: str | None, after: tuple[int, str] = (0, ""), limit: int
+) -> list[Split]:
+    """Splits of an organisation's grants, or all, oldest first, from behind a place.
+
+    An organisation's from before 0.2.0 are left out; `find_split` finds them.
+    """
+    return store.splits_page(tx, organisation=organisation, after=after, limit=limit)
+
+
 def splits(tx: Transaction, *, dataset_digest: str | None = None) -> list[Split]:
     """All splits, or those of one dataset; oldest first."""
     return store.list_splits(tx, dataset_digest=dataset_digest)
 
 
+def write_contamination_hashes(storage: Storage, split: Split, path: Path) -> corpus.HashesMade:
+    """Write hashes of a split's held-out documents; no text can be read from them.
+
+    Who cleanses a corpus keeps it free of them by the option ``hashes`` of the step
+    ``contamination``. Errors: `NotFound` ``storage.blob_missing`` when that part was removed.
+    """
+    data = storage.blobs.read(split.heldout_digest)
+    heldout = splitting.read_documents(data, digest=split.heldout_digest)
+    return corpus.make_hashes(zip(heldout.ids, heldout.texts, strict=True), path)
+
+
+def evaluation(tx: Transaction, evaluation_id: str) -> Evaluation:
+    """The evaluation, its results left out. Errors: `NotFound` ``evaluation.unknown``."""
+    found = store.find_run(tx, evaluation_id)
+    if found is None:
+        raise errors.evaluation_unknown(evaluation_id)
+    return found[0]
+
+
+def evaluations_page(
+    tx: Transaction, *, model_version: str, after: tuple[int, str] = (0, ""), limit: int
+) -> list[Evaluation]:
+    """Evaluations of a model version without their results, oldest first, from behind a place."""
+    return store.runs_page(tx, model_version=model_version, after=after, limit=limit)
+
+
 def find_evaluation(storage: Storage, evaluation_id: str) -> Evaluation:
     """The evaluation with its results. Errors: `NotFound` ``evaluation.unknown``."""
     with storage.database.read() as tx:
-        found = store.find_run(tx, evaluation_id)
-    if found is None:
-        raise errors.evaluation_unknown(evaluation_id)
-    return _with_results(storage, found[0])
+        found = evaluation(tx, evaluation_id)
+    return _with_results(storage, found)
 
 
 def evaluations(storage: Storage, *, model_version: str | None = None) -> list[Evaluation]:
@@ -205,6 +259,13 @@ def _same(code: str, key: str, request: str, found: tuple[Known, str] | None) ->
     if found[1] != request:
         raise errors.key_differs(code, key)
     return found[0]
+
+
+def _buyer(tx: Transaction, grant_reference: str) -> str:
+    try:
+        return str(custody.record(tx, grant_reference).body.get("buyer") or "")
+    except NotFound:  # erased
+        return ""
 
 
 def _with_results(storage: Storage, made: Evaluation) -> Evaluation:

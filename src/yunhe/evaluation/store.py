@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from sqlalchemy import BigInteger, Boolean, Column, Integer, Row, Table, Text, select
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    Row,
+    Table,
+    Text,
+    select,
+    tuple_,
+)
 
 from yunhe.evaluation.domain import Evaluation, Split
 from yunhe.storage.database import Transaction
@@ -28,6 +39,8 @@ splits = Table(
     Column("documents_heldout", Integer, nullable=False),
     Column("documents_unlabelled", Integer, nullable=False),
     Column("at_us", Instant, nullable=False),
+    Column("organisation", Id),  # null: before 0.2.0
+    Index(None, "organisation", "at_us", "id"),
 )
 
 runs = Table(
@@ -75,6 +88,17 @@ def list_splits(tx: Transaction, *, dataset_digest: str | None) -> list[Split]:
     return [_split(row) for row in tx.execute(query)]
 
 
+def splits_page(
+    tx: Transaction, *, organisation: str | None, after: tuple[int, str], limit: int
+) -> list[Split]:
+    """Splits of an organisation (or all), oldest first, from behind a place."""
+    query = select(splits).where(tuple_(splits.c.at_us, splits.c.id) > tuple_(*after))
+    if organisation is not None:
+        query = query.where(splits.c.organisation == organisation)
+    found = tx.execute(query.order_by(splits.c.at_us, splits.c.id).limit(limit))
+    return [_split(row) for row in found]
+
+
 def add_run(tx: Transaction, made: Evaluation, *, request_digest: str) -> None:
     """Insert an evaluation; its results are a blob already."""
     values = {name: getattr(made, name) for name in _RUN}
@@ -95,8 +119,20 @@ def list_runs(tx: Transaction, *, model_version: str | None) -> list[Evaluation]
     return [_run(row) for row in tx.execute(query)]
 
 
+def runs_page(
+    tx: Transaction, *, model_version: str, after: tuple[int, str], limit: int
+) -> list[Evaluation]:
+    """Evaluations of a version with empty results, oldest first, from behind a place."""
+    query = select(runs).where(
+        runs.c.model_version == model_version,
+        tuple_(runs.c.at_us, runs.c.id) > tuple_(*after),
+    )
+    return [_run(row) for row in tx.execute(query.order_by(runs.c.at_us, runs.c.id).limit(limit))]
+
+
 def _split(row: Row[tuple[object, ...]]) -> Split:
-    return Split(**{name: row._mapping[name] for name in _SPLIT})  # noqa: SLF001
+    values = {name: row._mapping[name] for name in _SPLIT}  # noqa: SLF001
+    return Split(**{**values, "organisation": values["organisation"] or ""})
 
 
 def _run(row: Row[tuple[object, ...]]) -> Evaluation:

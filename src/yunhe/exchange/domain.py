@@ -34,6 +34,8 @@ ListingState = Literal["listed", "withdrawn"]
 """Only a listed offer can be ordered."""
 OrderState = Literal["held", "settled", "cancelled"]
 """Money set aside; money paid and access granted; called off, money back."""
+Place = tuple[int, str]
+"""Time and id of the last row of a list already seen; an empty id: from the newest on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from yunhe.exchange.domain import (
     Grant,
     Listing,
     Order,
+    Place,
     Policy,
 )
 from yunhe.exchange.errors import no_grant, refused
@@ -175,7 +176,26 @@ def open_dataset(
     acts: Collection[str] = (),
     key: str = "",
 ) -> bytes:
-    """The dataset's bytes, if the grant allows it at this very moment.
+    """The dataset's bytes, if the grant allows it at this very moment; all as `access`.
+
+    Cost: the dataset is held in memory.
+    """
+    found = access(
+        storage, grant=grant, organisation=organisation, purpose=purpose, acts=acts, key=key
+    )
+    return storage.blobs.read(found.dataset_digest)
+
+
+def access(
+    storage: Storage,
+    *,
+    grant: str,
+    organisation: str,
+    purpose: str,
+    acts: Collection[str] = (),
+    key: str = "",
+) -> Grant:
+    """The grant, if it allows its dataset to be opened at this very moment; the access is counted.
 
     Every attempt with a known grant leaves an access event, refused ones too. ``acts`` are what the
     opener will do beyond what the purpose implies; leaving it empty declares that it does none of
@@ -184,7 +204,7 @@ def open_dataset(
 
     Errors: `NotAllowed` ``exchange.no_grant`` (unknown, or another organisation's),
     ``exchange.grant_revoked``, ``exchange.grant_expired``, ``exchange.purpose_not_permitted`` and
-    the other reasons of a policy, all of them as findings. Cost: the dataset is held in memory.
+    the other reasons of a policy, all of them as findings.
     """
     now_us = storage.clock.now_us()
     with storage.database.begin() as tx:
@@ -215,7 +235,7 @@ def open_dataset(
     # Raised only now: inside the block it would undo the event of the refused attempt.
     if reasons:
         raise refused(reasons)
-    return storage.blobs.read(found.dataset_digest)
+    return found
 
 
 def _access_reasons(
@@ -271,6 +291,53 @@ def listing(tx: Transaction, listing_id: str) -> Listing:
 def listings(tx: Transaction, holder: str | None = None) -> list[Listing]:
     """Listings, oldest first, of one holder or of all."""
     return store.all_listings(tx, holder)
+
+
+def catalogue(
+    tx: Transaction, *, kind: str | None, own: str, after: Place = (0, ""), limit: int = 50
+) -> list[Listing]:
+    """What an organisation of a kind may order, and all it offers itself; newest first.
+
+    With ``kind`` None everything, whoever may order it, withdrawn offers too. ``after``: time and
+    id of the last one already seen.
+    """
+    return store.catalogue(tx, kind=kind, own=own, after=after, limit=limit)
+
+
+def on_show(tx: Transaction, shown: Listing, *, organisation: str, kind: str) -> bool:
+    """Whether a listing is in that organisation's catalogue, or it ordered it before."""
+    if shown.holder == organisation:
+        return True
+    if shown.state == "listed" and kind in shown.policy.organisation_kinds:
+        return True
+    return store.has_ordered(tx, buyer=organisation, listing=shown.id)
+
+
+def newest_orders(
+    tx: Transaction, *, buyer: str | None, after: Place = (0, ""), limit: int = 50
+) -> list[Order]:
+    """Orders of one buyer or of all, newest first; ``after`` as in `catalogue`."""
+    return store.newest_orders(tx, buyer=buyer, after=after, limit=limit)
+
+
+def placed(tx: Transaction, order_id: str) -> Order:
+    """The order as it stands. Errors: `NotFound` ``exchange.order_unknown``."""
+    found = store.order(tx, order_id)
+    if found is None:
+        raise NotFound("exchange.order_unknown", order=order_id[:64])
+    return found
+
+
+def grant_of(tx: Transaction, order_id: str) -> Grant | None:
+    """The grant an order led to."""
+    return store.grant_of_order(tx, order_id)
+
+
+def newest_grants(
+    tx: Transaction, *, party: str | None, after: Place = (0, ""), limit: int = 50
+) -> list[Grant]:
+    """Grants that an organisation got or gave, or all, newest first; ``after`` as above."""
+    return store.newest_grants(tx, party=party, after=after, limit=limit)
 
 
 def orders(tx: Transaction, buyer: str | None = None) -> list[Order]:

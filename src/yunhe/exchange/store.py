@@ -7,99 +7,18 @@ changes it until the command's transaction ends.
 from __future__ import annotations
 
 import json
+from typing import Any
 
-from sqlalchemy import (
-    Boolean,
-    Column,
-    Integer,
-    Row,
-    Select,
-    Table,
-    Text,
-    func,
-    select,
-    update,
-)
+from sqlalchemy import Column, Row, Select, and_, func, or_, select, update
 
 from yunhe.exchange import policy
-from yunhe.exchange.domain import Access, Agreement, Grant, Listing, Order
+from yunhe.exchange.domain import Access, Agreement, Grant, Listing, Order, Place
+from yunhe.exchange.tables import accesses, agreements, grants, listings, orders
 from yunhe.kernel.canonical import JsonObject, canonical_bytes
 from yunhe.storage.database import Transaction
-from yunhe.storage.schema import Code, Digest, Id, Instant, Minor, Sequence, metadata
 
 _AnyRow = Row[tuple[object, ...]]
-
-listings = Table(
-    "exchange_listing",
-    metadata,
-    Column("id", Id, primary_key=True),
-    Column("reference", Id, nullable=False),
-    Column("certificate", Id, nullable=False),
-    Column("certificate_reference", Id, nullable=False),
-    Column("dataset_digest", Digest, nullable=False),
-    Column("title", Text, nullable=False),
-    Column("holder", Id, nullable=False, index=True),
-    Column("licence", Text, nullable=False),
-    Column("price_minor", Minor, nullable=False),
-    Column("unit", Text, nullable=False),
-    Column("policy", Text, nullable=False),
-    Column("state", Code, nullable=False),
-    Column("at_us", Instant, nullable=False),
-)
-
-agreements = Table(
-    "exchange_agreement",
-    metadata,
-    Column("id", Id, primary_key=True),
-    Column("terms", Text, nullable=False),
-    Column("digest", Digest, nullable=False),
-    Column("at_us", Instant, nullable=False),
-)
-
-orders = Table(
-    "exchange_order",
-    metadata,
-    Column("id", Id, primary_key=True),
-    Column("agreement", Id, nullable=False),
-    Column("listing", Id, nullable=False),
-    Column("buyer", Id, nullable=False, index=True),
-    Column("member", Id, nullable=False),
-    Column("state", Code, nullable=False),
-    Column("hold", Id, nullable=False),
-    Column("hold_expires_at_us", Instant, nullable=False),
-    Column("attempt", Integer, nullable=False),
-    Column("transfer", Id, nullable=False),
-    Column("at_us", Instant, nullable=False),
-)
-
-grants = Table(
-    "exchange_grant",
-    metadata,
-    Column("id", Id, primary_key=True),
-    Column("reference", Id, nullable=False),
-    Column("order_id", Id, nullable=False, unique=True),
-    Column("agreement", Id, nullable=False),
-    Column("listing", Id, nullable=False),
-    Column("buyer", Id, nullable=False, index=True),
-    Column("dataset_digest", Digest, nullable=False, index=True),
-    Column("transfer", Id, nullable=False),
-    Column("granted_at_us", Instant, nullable=False),
-    Column("expires_at_us", Instant, nullable=False),
-    Column("revoked_at_us", Instant),
-)
-
-accesses = Table(
-    "exchange_access",
-    metadata,
-    Column("number", Sequence, primary_key=True, autoincrement=True),
-    Column("id", Id, nullable=False, unique=True),
-    Column("grant_id", Id, nullable=False, index=True),
-    Column("organisation", Id, nullable=False),
-    Column("purpose", Text, nullable=False),
-    Column("at_us", Instant, nullable=False),
-    Column("allowed", Boolean, nullable=False),
-    Column("reasons", Text, nullable=False),
-)
+_Query = Select[tuple[Any, ...]]
 
 
 def add_listing(tx: Transaction, added: Listing) -> None:
@@ -135,6 +54,20 @@ def all_listings(tx: Transaction, holder: str | None) -> list[Listing]:
     if holder is not None:
         query = query.where(listings.c.holder == holder)
     return [_listing(row) for row in tx.execute(query)]
+
+
+def catalogue(
+    tx: Transaction, *, kind: str | None, own: str, after: Place, limit: int
+) -> list[Listing]:
+    """Offers that ``kind`` may order and all of ``own``'s, or all there are; newest first."""
+    query = select(listings)
+    if kind is not None:
+        # Words stand in the policy's text in quotes, and no other list of it holds a kind's word.
+        open_to = listings.c.policy.contains(f'"{kind}"', autoescape=True)
+        offered = and_(listings.c.state == "listed", open_to)
+        query = query.where(or_(listings.c.holder == own, offered))
+    rows = tx.execute(_newest(query, listings.c.at_us, listings.c.id, after=after, limit=limit))
+    return [_listing(row) for row in rows]
 
 
 def withdraw(tx: Transaction, listing_id: str) -> None:
@@ -198,6 +131,21 @@ def all_orders(tx: Transaction, buyer: str | None) -> list[Order]:
     return [_order(row) for row in tx.execute(query)]
 
 
+def newest_orders(tx: Transaction, *, buyer: str | None, after: Place, limit: int) -> list[Order]:
+    """Orders of one buyer or of all, newest first."""
+    query = select(orders)
+    if buyer is not None:
+        query = query.where(orders.c.buyer == buyer)
+    rows = tx.execute(_newest(query, orders.c.at_us, orders.c.id, after=after, limit=limit))
+    return [_order(row) for row in rows]
+
+
+def has_ordered(tx: Transaction, *, buyer: str, listing: str) -> bool:
+    """Whether the buyer ever ordered it."""
+    query = select(orders.c.id).where(orders.c.buyer == buyer, orders.c.listing == listing)
+    return tx.execute(query.limit(1)).first() is not None
+
+
 def add_grant(tx: Transaction, added: Grant) -> None:
     """Insert a grant."""
     tx.execute(
@@ -234,6 +182,16 @@ def all_grants(tx: Transaction, buyer: str | None) -> list[Grant]:
     if buyer is not None:
         query = query.where(grants.c.buyer == buyer)
     return [_grant(row) for row in tx.execute(query)]
+
+
+def newest_grants(tx: Transaction, *, party: str | None, after: Place, limit: int) -> list[Grant]:
+    """Grants that an organisation got or gave, or all, newest first."""
+    query = select(grants)
+    if party is not None:
+        given = select(listings.c.id).where(listings.c.holder == party)
+        query = query.where(or_(grants.c.buyer == party, grants.c.listing.in_(given)))
+    rows = tx.execute(_newest(query, grants.c.granted_at_us, grants.c.id, after=after, limit=limit))
+    return [_grant(row) for row in rows]
 
 
 def revoke(tx: Transaction, grant_id: str, *, at_us: int) -> None:
@@ -297,6 +255,15 @@ def has_access(tx: Transaction, access_id: str) -> bool:
 
 def _one(tx: Transaction, query: Select[tuple[object, ...]], *, lock: bool) -> _AnyRow | None:
     return tx.execute(query.with_for_update() if lock else query).first()
+
+
+def _newest(
+    query: _Query, at_us: Column[int], name: Column[str], *, after: Place, limit: int
+) -> _Query:
+    """The newest rows, or those older than a place."""
+    if after[1]:
+        query = query.where(or_(at_us < after[0], and_(at_us == after[0], name < after[1])))
+    return query.order_by(at_us.desc(), name.desc()).limit(limit)
 
 
 def _text(value: JsonObject | list[str]) -> str:

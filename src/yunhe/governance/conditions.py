@@ -1,17 +1,19 @@
-"""Conditions over facts, in three values: true, false, and not known yet.
+"""Conditions over facts, in the three values of `yunhe.kernel.truth`.
 
-Pure. Source: Kleene's strong three-valued logic. A condition is true or false only if it stays so
-whatever the answers to the unknown facts turn out to be; a rule whose condition is unknown is
-treated as fired, so ignorance never lowers a tier.
+Pure. A condition is true or false only if it stays so whatever the answers to the unknown facts
+turn out to be; a rule whose condition is unknown is treated as fired, so ignorance never lowers a
+tier.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from yunhe.governance.questions import Question, Value, Wrong, read_value
+from yunhe.kernel import truth
 from yunhe.kernel.errors import Finding
+from yunhe.kernel.truth import Truth
 
 DEPTH_MAX = 8
 """Deepest nesting of a condition."""
@@ -65,63 +67,25 @@ Condition = All | AnyOf | Not | OneOf | AtLeast
 """What a rule may ask."""
 
 
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """What a condition comes to."""
-
-    value: bool | None
-    """``None`` is unknown."""
-    missing: frozenset[str]
-    """The unknown facts it depends on; empty unless it is unknown."""
-
-
-TRUE = Truth(True, frozenset())
-FALSE = Truth(False, frozenset())
-
-
 def evaluate(condition: Condition, facts: Mapping[str, Value | frozenset[str]]) -> Truth:
     """What ``condition`` comes to, given the facts that are known; absent ones are unknown."""
     match condition:
         case All(parts):
-            return _combined(parts, facts, decisive=FALSE, otherwise=TRUE)
+            return truth.every(evaluate(part, facts) for part in parts)
         case AnyOf(parts):
-            return _combined(parts, facts, decisive=TRUE, otherwise=FALSE)
+            return truth.some(evaluate(part, facts) for part in parts)
         case Not(part):
-            truth = evaluate(part, facts)
-            return truth if truth.value is None else _truth(holds=not truth.value)
+            return truth.negated(evaluate(part, facts))
         case OneOf(fact) | AtLeast(fact):
             if fact not in facts:
                 return Truth(None, frozenset({fact}))
-            return _truth(holds=_passes(condition, facts[fact]))
-
-
-def _truth(*, holds: bool) -> Truth:
-    return TRUE if holds else FALSE
+            return truth.truth(holds=_passes(condition, facts[fact]))
 
 
 def _passes(test: OneOf | AtLeast, said: Value | frozenset[str]) -> bool:
     if isinstance(test, AtLeast):
         return isinstance(said, int) and said >= test.bound
     return not test.values.isdisjoint(said) if isinstance(said, frozenset) else said in test.values
-
-
-def _combined(
-    parts: Sequence[Condition],
-    facts: Mapping[str, Value | frozenset[str]],
-    *,
-    decisive: Truth,
-    otherwise: Truth,
-) -> Truth:
-    missing: set[str] = set()
-    unknown = False
-    for part in parts:
-        truth = evaluate(part, facts)
-        if truth.value is None:
-            unknown = True
-            missing |= truth.missing
-        elif truth.value == decisive.value:
-            return decisive
-    return Truth(None, frozenset(missing)) if unknown else otherwise
 
 
 def facts_of(condition: Condition) -> frozenset[str]:

@@ -7,9 +7,18 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 
 from yunhe.custody import service as custody
-from yunhe.governance import codec, obstacles, questions, records, rules, store, tables
+from yunhe.governance import (
+    approvers,
+    codec,
+    obstacles,
+    questions,
+    records,
+    rules,
+    store,
+    tables,
+    telling,
+)
 from yunhe.governance.domain import (
-    DECISIONS,
     Approval,
     Decision,
     Evidence,
@@ -24,7 +33,7 @@ from yunhe.governance.records import Subject
 from yunhe.identity import service as identity
 from yunhe.kernel.canonical import digest_of
 from yunhe.kernel.clock import SECOND_US, iso
-from yunhe.kernel.errors import Conflict, Finding, Invalid, NotAllowed, NotFound
+from yunhe.kernel.errors import Conflict, Invalid, NotAllowed, NotFound
 from yunhe.kernel.ids import derived_id
 from yunhe.models import service as models
 from yunhe.storage.database import Transaction
@@ -42,6 +51,11 @@ def questionnaire() -> Mapping[str, Question]:
 def rules_version() -> str:
     """Version and digest of the rule data that new gradings use."""
     return tables.book().version
+
+
+def day_of(at_us: int) -> date:
+    """The day whose rules hold at a moment."""
+    return datetime.fromtimestamp(at_us // SECOND_US, UTC).astimezone(CALENDAR).date()
 
 
 # --- Grading ----------------------------------------------------------------------------------
@@ -74,7 +88,7 @@ def classify(
     book = tables.book()
     known = questions.read(book.questions, facts)
     now_us = storage.clock.now_us()
-    on = datetime.fromtimestamp(now_us // SECOND_US, UTC).astimezone(CALENDAR).date()
+    on = day_of(now_us)
     grading = rules.grade(book, known, on=on)
     answers = questions.canonical(book.questions, known)
     with storage.database.begin() as tx:
@@ -108,6 +122,7 @@ def classify(
             at_us=now_us,
         )
         risk = replace(risk, reference=custody.append(tx, records.of_risk(risk)))
+        telling.approvals_due(tx, risk, book.release, earlier=store.risks_of(tx, model_version))
         store.add_risk(tx, risk, grading)
         return risk
 
@@ -188,8 +203,9 @@ def approve(  # noqa: PLR0913 - a signature is put under all of these
     decision in force per version; the same key again returns it.
 
     Errors: `Invalid` ``governance.approval_invalid`` with every finding; `NotAllowed`
-    ``identity.role_missing``; `NotFound` ``governance.risk_unknown``; `Conflict`
-    ``governance.already_decided``, ``governance.approval_differs``.
+    ``identity.role_missing``, ``governance.approver_elsewhere``, ``governance.own_model``;
+    `NotFound` ``governance.risk_unknown``; `Conflict` ``governance.already_decided``,
+    ``governance.approval_differs``.
     """
     wanted = Approval(
         id=derived_id("approval", model_version, approver, key),
@@ -212,7 +228,7 @@ def approve(  # noqa: PLR0913 - a signature is put under all of these
                     raise Conflict("governance.approval_differs", key=key)
                 return there
         graded = _risk(tx, risk)
-        _check_approval(tx, wanted, graded, Subject(model_version, model_reference, model_digest))
+        approvers.check(tx, wanted, graded, Subject(model_version, model_reference, model_digest))
         for there in given:
             if there.expires_at_us > wanted.at_us:
                 until = iso(there.expires_at_us)
@@ -220,6 +236,7 @@ def approve(  # noqa: PLR0913 - a signature is put under all of these
         reference = custody.append(tx, records.of_approval(wanted, graded))
         approval = replace(wanted, reference=reference)
         store.add_approval(tx, approval)
+        telling.nothing_due(tx, risk, [role], at_us=approval.at_us)
         return approval
 
 
@@ -285,6 +302,7 @@ def release(
         reference = custody.append(tx, records.of_release(given, graded, standing.approvals))
         given = replace(given, reference=reference)
         store.add_release(tx, given)
+        telling.nothing_due(tx, risk, tables.book().release.roles, at_us=now_us)
         models.approve(
             tx,
             version=model_version,
@@ -305,7 +323,10 @@ def withdraw(storage: Storage, *, model_version: str, member: str) -> None:
         if identity.roles_of(tx, member).isdisjoint(allowed):
             known = ", ".join(allowed)
             raise NotAllowed("governance.withdraw_role_missing", member=member, known=known)
-        models.withdraw(tx, model_version, at_us=storage.clock.now_us())
+        now_us = storage.clock.now_us()
+        models.withdraw(tx, model_version, at_us=now_us)
+        for graded in store.risks_of(tx, model_version):
+            telling.nothing_due(tx, graded.id, allowed, at_us=now_us)
 
 
 # --- Questions --------------------------------------------------------------------------------
@@ -319,6 +340,27 @@ def risk(tx: Transaction, risk_id: str) -> Risk:
 def risks(tx: Transaction, model_version: str) -> list[Risk]:
     """Every grading of a model version, oldest first."""
     return store.risks_of(tx, model_version)
+
+
+def risks_page(
+    tx: Transaction, model_version: str, *, after: tuple[int, str] = (0, ""), limit: int
+) -> list[Risk]:
+    """Gradings of a model version, oldest first, from behind a place."""
+    return store.risks_page(tx, model_version, after=after, limit=limit)
+
+
+def approvals_page(
+    tx: Transaction, model_version: str, *, after: tuple[int, str] = (0, ""), limit: int
+) -> list[Approval]:
+    """Decisions likewise."""
+    return store.approvals_page(tx, model_version, after=after, limit=limit)
+
+
+def releases_page(
+    tx: Transaction, model_version: str, *, after: tuple[int, str] = (0, ""), limit: int
+) -> list[Release]:
+    """Releases likewise."""
+    return store.releases_page(tx, model_version, after=after, limit=limit)
 
 
 def approvals(tx: Transaction, model_version: str) -> list[Approval]:
@@ -339,22 +381,3 @@ def _risk(tx: Transaction, risk_id: str) -> Risk:
     if found is None:
         raise NotFound("governance.risk_unknown", risk=risk_id[:64])
     return found
-
-
-def _check_approval(tx: Transaction, wanted: Approval, graded: Risk, model: Subject) -> None:
-    findings = []
-    allowed = tables.book().release.roles
-    if wanted.role not in allowed:
-        params = (("role", wanted.role[:64]), ("known", ", ".join(allowed)))
-        findings.append(Finding("role", "governance.role_not_approving", params))
-    if wanted.decision not in DECISIONS:
-        params = (("value", str(wanted.decision)[:64]), ("known", ", ".join(DECISIONS)))
-        findings.append(Finding("decision", "governance.decision_unknown", params))
-    if wanted.expires_at_us <= wanted.at_us:
-        findings.append(Finding("expires_at_us", "governance.expiry_past"))
-    findings += records.faults(tx, model, evaluation=wanted.evaluation_reference, risk=graded)
-    if findings:
-        raise Invalid("governance.approval_invalid", findings=findings)
-    for role in allowed:
-        if role == wanted.role:
-            identity.require(tx, wanted.approver, role)

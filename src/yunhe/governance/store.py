@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import json
 
-from sqlalchemy import Column, Index, Integer, Row, Table, Text, UniqueConstraint, func, select
+from sqlalchemy import (
+    Column,
+    Index,
+    Integer,
+    Row,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    select,
+    tuple_,
+)
 
 from yunhe.governance import codec
 from yunhe.governance.domain import Approval, Evidence, Grading, Release, Risk
@@ -103,6 +114,35 @@ def risks_of(tx: Transaction, model_version: str) -> list[Risk]:
     """Every grading of a model version, oldest first."""
     query = select(risks).where(risks.c.model_version == model_version)
     return [_risk(row) for row in tx.execute(query.order_by(risks.c.at_us, risks.c.id))]
+
+
+def risks_page(
+    tx: Transaction, model_version: str, *, after: tuple[int, str], limit: int
+) -> list[Risk]:
+    """Gradings of a model version, oldest first, from behind a place."""
+    return [_risk(row) for row in _page(tx, risks, model_version, after=after, limit=limit)]
+
+
+def approvals_page(
+    tx: Transaction, model_version: str, *, after: tuple[int, str], limit: int
+) -> list[Approval]:
+    """Approvals likewise."""
+    return [_approval(row) for row in _page(tx, approvals, model_version, after=after, limit=limit)]
+
+
+def releases_page(
+    tx: Transaction, model_version: str, *, after: tuple[int, str], limit: int
+) -> list[Release]:
+    """Releases likewise."""
+    return [_release(row) for row in _page(tx, releases, model_version, after=after, limit=limit)]
+
+
+def _page(
+    tx: Transaction, table: Table, model_version: str, *, after: tuple[int, str], limit: int
+) -> list[_AnyRow]:
+    place = tuple_(table.c.at_us, table.c.id)
+    query = select(table).where(table.c.model_version == model_version, place > tuple_(*after))
+    return list(tx.execute(query.order_by(table.c.at_us, table.c.id).limit(limit)))
 
 
 def add_evidence(tx: Transaction, added: Evidence) -> None:

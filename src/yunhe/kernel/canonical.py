@@ -27,8 +27,32 @@ def canonical_bytes(value: Json) -> bytes:
     Errors: ``TypeError`` for a float or a foreign type, ``ValueError`` for an integer out of range,
     a non-ASCII key or a lone surrogate: mistakes of a program, hence no `YunheError`.
     """
-    _check(value, "$")
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    try:
+        sound = _sound(value)
+    except RecursionError:  # it may go twice as deep as `_check`
+        sound = False
+    if not sound:
+        _check(value, "$")
+    return _ENCODER.encode(value).encode()
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _sound(value: object) -> bool:
+    """Whether `_check` surely finds nothing: a third of its cost, for it keeps no note of where."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return True
+    if kind is int:
+        return -INTEGER_MAX <= value <= INTEGER_MAX  # type: ignore[operator] # see the line above
+    if kind is dict:
+        keys = "".join([key if type(key) is str else "ü" for key in value])  # type: ignore[attr-defined]
+        return keys.isascii() and all(map(_sound, value.values()))  # type: ignore[attr-defined]
+    return (kind is list or kind is tuple) and all(map(_sound, value))  # type: ignore[call-overload]
+
+
+_PLAIN = frozenset({str, bool, type(None)})
 
 
 def _check(value: object, where: str) -> None:
@@ -44,7 +68,8 @@ def _check(value: object, where: str) -> None:
             _check(item, f"{where}.{key}")
     elif isinstance(value, (list, tuple)):
         for index, item in enumerate(value):
-            _check(item, f"{where}[{index}]")
+            if type(item) is not str:
+                _check(item, f"{where}[{index}]")
     else:
         raise TypeError(f"{where}: {type(value).__name__} has no canonical form")
 

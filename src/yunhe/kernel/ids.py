@@ -7,11 +7,23 @@ import os
 import time
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base 32: no i, l, o, u
-_LENGTH = 26
+_LOW = (1 << 50) - 1  # ten of the 26 letters
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
 
 def _encode(value: int) -> str:
-    return "".join(_ALPHABET[(value >> shift) & 31] for shift in range(5 * (_LENGTH - 1), -1, -5))
+    pairs = _PAIRS  # two letters at a time, of numbers of one digit: every row gets an id
+    low, middle, high = value & _LOW, value >> 50 & _LOW, value >> 100
+    text = pairs[high >> 20 & 1023] + pairs[high >> 10 & 1023] + pairs[high & 1023]
+    for part in (middle, low):
+        text += (
+            pairs[part >> 40]
+            + pairs[part >> 30 & 1023]
+            + pairs[part >> 20 & 1023]
+            + pairs[part >> 10 & 1023]
+            + pairs[part & 1023]
+        )
+    return text
 
 
 def new_id(prefix: str) -> str:
@@ -22,8 +34,6 @@ def new_id(prefix: str) -> str:
 
 def derived_id(prefix: str, *parts: str) -> str:
     """The same id for the same parts, for ever: 128 bits of SHA-256 over length-prefixed parts."""
-    digest = hashlib.sha256()
-    for part in (prefix, *parts):
-        encoded = part.encode()
-        digest.update(len(encoded).to_bytes(8, "big") + encoded)
-    return f"{prefix}_{_encode(int.from_bytes(digest.digest()[:16], 'big'))}"
+    each = [part.encode() for part in (prefix, *parts)]
+    whole = b"".join([len(part).to_bytes(8, "big") + part for part in each])
+    return f"{prefix}_{_encode(int.from_bytes(hashlib.sha256(whole).digest()[:16], 'big'))}"

@@ -14,8 +14,18 @@ Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
 
 
+CHOICE = "YUNHE_LANG"
+"""Variable that chooses one of `LANGUAGES` whatever the locale says."""
+
+
 def from_environment(environment: Mapping[str, str] = os.environ) -> Language:
-    """The language of the locale variables, in the order POSIX gives them; English when unset."""
+    """The language of `CHOICE`, or of the locale variables in the order POSIX gives them.
+
+    English when none is set; a choice that is no language of ours counts as none.
+    """
+    chosen = next((each for each in LANGUAGES if each == environment.get(CHOICE)), None)
+    if chosen is not None:
+        return chosen
     for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
         value = environment.get(name, "")
         if value:
@@ -31,6 +41,17 @@ def texts(floor: str, language: Language) -> Mapping[str, str]:
         return {}
     loaded: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
     return loaded
+
+
+def step_text(step: str, language: Language) -> str:
+    """The sentence of a step of long work; the step itself when it is one that no text knows.
+
+    Jobs name steps as they like, so what they name is a key at most, never a template or a path.
+    """
+    floor, dot, rest = step.partition(".")
+    known = texts(floor, language) if dot and rest and floor.isidentifier() else {}
+    found = known.get(step, step)
+    return step if "{" in found else found
 
 
 def text(code: str, language: Language, **params: str | int) -> str:

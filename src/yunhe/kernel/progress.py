@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
+
+Halt = Literal["", "cancel", "hand_back"]
+"""What long work is asked: to go on (empty), to end for good, or to leave off at a place from which
+another worker goes on."""
+
+
+class Stopped(Exception):
+    """Long work left off because it was asked to; whoever asked catches it, no person sees it."""
 
 
 class Progress(Protocol):
@@ -18,3 +26,8 @@ class Silent:
 
     def step(self, what: str, *, done: int, total: int | None = None) -> None:
         """Ignore the step."""
+
+
+def go_on() -> Halt:
+    """What work is asked that nobody ever stops."""
+    return ""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from yunhe.kernel.errors import Invalid
 
 CURRENCIES = {"CNY": 2, "EUR": 2, "GBP": 2, "INR": 2, "JPY": 0, "KRW": 0, "SGD": 2, "USD": 2}
 """ISO 4217 codes with their number of minor digits."""
+
+MINOR_LIMIT = 2**53
+"""Amounts lie below this, so that every JSON reader takes them exactly."""
+_PLAIN = re.compile(r"[+-]?([0-9]{1,20})(?:\.([0-9]{1,20}))?", re.ASCII)
 
 
 def device_unit(chip: str) -> str:
@@ -44,16 +49,20 @@ def minor_digits(unit: str) -> int:
 def to_minor(value: str | int, unit: str) -> int:
     """``"12.30"`` CNY → 1230.
 
-    Errors: `Invalid` ``kernel.amount_invalid`` when it is no number or finer than the minor unit.
+    Plain digits only: no exponent, no grouping, digits of ASCII. Errors: `Invalid`
+    ``kernel.amount_invalid`` when it is not so written, finer than the minor unit, or not below
+    `MINOR_LIMIT`.
     """
     digits = minor_digits(unit)
-    try:
-        scaled = Decimal(str(value)).scaleb(digits)
-    except InvalidOperation:
-        raise Invalid("kernel.amount_invalid", value=str(value), unit=unit) from None
-    if not scaled.is_finite() or scaled != scaled.to_integral_value() or abs(scaled) >= 2**53:
-        raise Invalid("kernel.amount_invalid", value=str(value), unit=unit)
-    return int(scaled)
+    said = str(value).strip()
+    found = _PLAIN.fullmatch(said)
+    whole, fine = (found[1], (found[2] or "").rstrip("0")) if found else ("", "")
+    if not found or len(fine) > digits:
+        raise Invalid("kernel.amount_invalid", value=said[:80], unit=unit)
+    minor = int(whole + fine.ljust(digits, "0"))
+    if minor >= MINOR_LIMIT:
+        raise Invalid("kernel.amount_invalid", value=said[:80], unit=unit)
+    return -minor if said.startswith("-") else minor
 
 
 def format_minor(minor: int, unit: str) -> str:

@@ -63,6 +63,7 @@ def issuance_account(unit: str) -> str:
     return account_id(owner=SYSTEM_OWNER, unit=unit, purpose=ISSUANCE)
 
 
+@lru_cache(maxsize=4_096)  # a batch asks thrice for each of its keys
 def transfer_id(key: str) -> str:
     """Id of the transfer (and of the hold) that a request with this key posts."""
     return derived_id("transfer", key)

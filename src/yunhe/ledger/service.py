@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future
 from queue import Empty, Queue
 from threading import Lock, Thread
 
 from yunhe.kernel.errors import Conflict, Finding, Invalid, Unavailable
 from yunhe.kernel.units import minor_digits
-from yunhe.ledger import errors, store
+from yunhe.ledger import errors, store, tables
 from yunhe.ledger.domain import (
     BATCH_MAX,
     ESCROW,
@@ -146,6 +146,19 @@ def hold(
     return _post(tx, HoldRequest(key, account, amount, expires_at_us, at_us, memo))
 
 
+def hold_many(tx: Transaction, requests: Sequence[HoldRequest]) -> list[str]:
+    """As `hold`, once for each request and in their order; all are made, or none.
+
+    Errors: that of the first request that is refused, after which the caller's transaction must be
+    undone. Cost: as `post_batch`, for each `BATCH_MAX` of them.
+    """
+    return [
+        outcome.result()
+        for at in range(0, len(requests), BATCH_MAX)
+        for outcome in post_batch(tx, requests[at : at + BATCH_MAX])
+    ]
+
+
 def capture(
     tx: Transaction,
     *,
@@ -195,15 +208,31 @@ def refund(
 
 def balance(tx: Transaction, account: str) -> Balance:
     """What an account has and holds. Errors: `NotFound` ``ledger.account_unknown``."""
-    found = store.balances(tx, account=account)
-    if not found:
+    found = store.balance(tx, account)
+    if found is None:
         raise errors.account_unknown(account)
-    return found[0]
+    return found
 
 
 def balances(tx: Transaction, owner: str | None = None) -> list[Balance]:
     """What every account, or every account of an owner, has and holds."""
     return store.balances(tx, owner=owner)
+
+
+def available(tx: Transaction, owners: Sequence[str]) -> dict[tuple[str, str, str], int]:
+    """What several owners may spend, by owner, unit and purpose. Cost: a query for each 5,000."""
+    found: dict[tuple[str, str, str], int] = {}
+    for at in range(0, len(owners), 5_000):
+        rows = tx.execute(tables.available_to, {"owners": list(owners[at : at + 5_000])})
+        found |= {(owner, unit, purpose): amount for owner, unit, purpose, amount in rows}
+    return found
+
+
+def balances_page(
+    tx: Transaction, *, owner: str | None, after: tuple[str, str, str], limit: int
+) -> list[Balance]:
+    """A page of `balances`, from behind the owner, unit and purpose of the last one before it."""
+    return store.balances(tx, owner=owner, after=after, limit=limit)
 
 
 def holds_open(tx: Transaction) -> list[Hold]:
@@ -221,6 +250,32 @@ def entries_of(tx: Transaction, owner: str | None, *, after: int = 0) -> list[St
     if len(lines) > LINES_MAX:
         return [line for line in lines if line.number != lines[-1].number]
     return lines
+
+
+def account_entries(
+    tx: Transaction, account: str, *, after: tuple[int, int] = (0, 0), limit: int
+) -> list[StatementLine]:
+    """A page of an account's statement, oldest first, behind ``(number, line)`` of a line."""
+    number, line = after
+    return store.statement(tx, account=account, after=number, line=line, limit=limit)
+
+
+def paid(
+    tx: Transaction, *, memos: Sequence[str], since_us: int, until_us: int
+) -> Iterator[tuple[str, str, str, str, str, int, int, str]]:
+    """What payees got, and below zero gave back, by transfers whose memo begins with a given word.
+
+    Each as memo, payee, unit, purpose of the account, kind, amount, time and transfer, in the order
+    of posting. Grants and holds are no payments. Cost: one scan of the transfers of that time.
+    """
+    for row in store.paid(tx, memos=memos, since_us=since_us, until_us=until_us):
+        memo, owner, unit, purpose, kind, amount, at_us, transfer = row
+        yield memo, owner, unit, purpose, kind, amount, at_us, transfer
+
+
+def owners(tx: Transaction, accounts: Collection[str]) -> dict[str, str]:
+    """Whose accounts these are; those nobody opened are left out. Cost: one query."""
+    return store.owners(tx, accounts)
 
 
 def replay(tx: Transaction) -> Replay:

@@ -1,10 +1,7 @@
-"""The ledger's tables: what cannot be written at all, and one query per kind of row a batch needs.
+"""One query for each kind of row a batch needs, and the writing of what was decided.
 
-The database itself refuses an unbalanced posting (an entry is one row with both sides), an entry
-that crosses units (both sides refer to account and unit), an amount of zero or less, an overdrawn
-account, a second transfer with the same key, and a second closing of a hold. Nothing here changes
-or removes a transfer or an entry; only running totals and the state of a hold change, and replay
-recomputes both.
+Nothing here changes or removes a transfer or an entry; only running totals and the state of a hold
+change, and replay recomputes both. What can't be written at all, the tables themselves refuse.
 """
 
 from __future__ import annotations
@@ -14,23 +11,15 @@ from dataclasses import fields
 from itertools import groupby
 
 from sqlalchemy import (
-    Boolean,
-    CheckConstraint,
-    Column,
-    ForeignKey,
-    ForeignKeyConstraint,
-    Index,
-    Integer,
     Row,
     Select,
-    Table,
-    Text,
-    UniqueConstraint,
     bindparam,
+    case,
     func,
+    or_,
     select,
+    tuple_,
     union_all,
-    update,
 )
 
 from yunhe.ledger.domain import (
@@ -46,87 +35,59 @@ from yunhe.ledger.domain import (
 )
 from yunhe.ledger.entries import Book, Decision, Original, payments
 from yunhe.ledger.requests import needs_of
-from yunhe.storage import dialect, schema
+from yunhe.ledger.tables import account as _account
+from yunhe.ledger.tables import entry as _entry
+from yunhe.ledger.tables import hold as _hold
+from yunhe.ledger.tables import transfer as _transfer
+from yunhe.storage import dialect
+from yunhe.storage.bulk import Among
 from yunhe.storage.database import Transaction
-from yunhe.storage.schema import Code, Digest, Id, Instant, Minor, metadata
 
 _IDS_PER_QUERY = 5_000
 """SQLite takes 32,766 parameters in one statement, PostgreSQL 65,535."""
 _ROWS_PER_FETCH = 10_000
-
-_account = Table(
-    "ledger_account",
-    metadata,
-    Column("id", Id, primary_key=True),
-    Column("owner", Id, nullable=False),
-    Column("unit", Text, nullable=False),
-    Column("purpose", Code, nullable=False),
-    Column("overdraft", Boolean, nullable=False),
-    Column("debits", Minor, nullable=False),
-    Column("credits", Minor, nullable=False),
-    UniqueConstraint("owner", "unit", "purpose"),
-    UniqueConstraint("id", "unit"),
-    CheckConstraint("debits >= 0 AND credits >= 0", name="totals_not_negative"),
-    CheckConstraint("overdraft OR credits >= debits", name="not_overdrawn"),
-)
-_transfer = Table(
-    "ledger_transfer",
-    metadata,
-    Column("number", schema.Sequence, primary_key=True),
-    Column("id", Id, nullable=False, unique=True),  # derived from the key, so the key is unique too
-    Column("key", Text, nullable=False),
-    Column("kind", Code, nullable=False),
-    Column("request_digest", Digest, nullable=False),
-    Column("at_us", Instant, nullable=False),
-    Column("memo", Text, nullable=False),
-    Column("closes", Id, ForeignKey("ledger_transfer.id"), unique=True),
-    Column("refunds", Id, ForeignKey("ledger_transfer.id"), index=True),
-)
-_entry = Table(
-    "ledger_entry",
-    metadata,
-    Column("transfer", Id, ForeignKey("ledger_transfer.id"), primary_key=True),
-    Column("line", Integer, primary_key=True, autoincrement=False),
-    Column("debit", Id, nullable=False, index=True),
-    Column("credit", Id, nullable=False, index=True),
-    Column("unit", Text, nullable=False),
-    Column("amount", Minor, nullable=False),
-    ForeignKeyConstraint(["debit", "unit"], ["ledger_account.id", "ledger_account.unit"]),
-    ForeignKeyConstraint(["credit", "unit"], ["ledger_account.id", "ledger_account.unit"]),
-    CheckConstraint("amount > 0", name="amount_positive"),
-    CheckConstraint("debit <> credit", name="two_accounts"),
-    CheckConstraint("line >= 0", name="line_not_negative"),
-)
-_hold = Table(
-    "ledger_hold",
-    metadata,
-    Column("id", Id, ForeignKey("ledger_transfer.id"), primary_key=True),
-    Column("account", Id, nullable=False),
-    Column("unit", Text, nullable=False),
-    Column("amount", Minor, nullable=False),
-    Column("expires_at_us", Instant, nullable=False),
-    Column("state", Code, nullable=False),
-    ForeignKeyConstraint(["account", "unit"], ["ledger_account.id", "ledger_account.unit"]),
-    CheckConstraint("amount > 0", name="amount_positive"),
-    CheckConstraint("state IN ('open', 'captured', 'released', 'expired')", name="state_known"),
-    Index(None, "state", "expires_at_us"),
-    Index(None, "account", "state"),
-)
+_LINE_LAST = 2**31 - 1  # what an INTEGER of PostgreSQL holds
 
 _ACCOUNT = [field.name for field in fields(Account)]
 _TRANSFER = [field.name for field in fields(Posting) if field.name != "movements"]
 _ENTRY = [field.name for field in fields(Movement)]
 _HOLD = [field.name for field in fields(Hold)]
-_ADD_TURNOVER = (
-    update(_account)
-    .where(_account.c.id == bindparam("of"))
-    .values(
-        debits=_account.c.debits + bindparam("debited"),
-        credits=_account.c.credits + bindparam("credited"),
-    )
+
+# Built once: putting them together costs more than running them.
+_HELD = (
+    select(func.coalesce(func.sum(_hold.c.amount), 0))
+    .where(_hold.c.account == _account.c.id, _hold.c.state == "open")
+    .scalar_subquery()
 )
-_CLOSE_HOLD = (
-    update(_hold).where(_hold.c.id == bindparam("of")).values(state=bindparam("closed_as"))
+_EACH = select(_account, _HELD.label("held"))
+_BALANCE = _EACH.where(_account.c.id == bindparam("account"))
+_PLACE = tuple_(_account.c.owner, _account.c.unit, _account.c.purpose)
+_BALANCES = _EACH.where(
+    tuple_(bindparam("after_0"), bindparam("after_1"), bindparam("after_2")) < _PLACE
+).order_by(_account.c.owner, _account.c.unit, _account.c.purpose)
+_BALANCES_OF = _BALANCES.where(_account.c.owner == bindparam("owner"))
+
+
+# Built once: putting these together for every batch costs more than running them.
+_ACCOUNTS_OF = (
+    select(_account).where(Among(_account.c.id, "ids")).order_by(_account.c.id).with_for_update()
+)
+_HOLDS_OF = select(_hold).where(Among(_hold.c.id, "ids")).order_by(_hold.c.id).with_for_update()
+_UNITS_OF = select(_account.c.id, _account.c.unit).where(Among(_account.c.id, "ids"))
+_OWNERS_OF = select(_account.c.id, _account.c.owner).where(Among(_account.c.id, "ids"))
+_DIGESTS_OF = select(_transfer.c.id, _transfer.c.request_digest).where(Among(_transfer.c.id, "ids"))
+_PAID_OF = (
+    select(_entry, _transfer.c.kind, _hold.c.account)
+    .join(_transfer, _transfer.c.id == _entry.c.transfer)
+    .outerjoin(_hold, _hold.c.id == _transfer.c.closes)
+    .where(Among(_entry.c.transfer, "ids"))
+    .order_by(_entry.c.transfer, _entry.c.line)
+)
+_REFUNDED_OF = (
+    select(_transfer.c.refunds, _entry.c.line, func.sum(_entry.c.amount).label("amount"))
+    .join(_transfer, _transfer.c.id == _entry.c.transfer)
+    .where(Among(_transfer.c.refunds, "ids"))
+    .group_by(_transfer.c.refunds, _entry.c.line)
 )
 
 
@@ -167,9 +128,10 @@ def write(tx: Transaction, decision: Decision) -> None:
     """Write what was decided. Cost: at most five statements, each sent once with all its rows."""
     if not decision.postings:
         return
-    tx.execute(_transfer.insert(), [_row(posting, _TRANSFER) for posting in decision.postings])
-    tx.execute(
-        _entry.insert(),
+    dialect.insert_many(tx, _transfer, [_row(each, _TRANSFER) for each in decision.postings])
+    dialect.insert_many(
+        tx,
+        _entry,
         [
             _row(movement, _ENTRY) | {"transfer": posting.id}
             for posting in decision.postings
@@ -177,16 +139,14 @@ def write(tx: Transaction, decision: Decision) -> None:
         ],
     )
     if decision.opened:
-        tx.execute(_hold.insert(), [_row(hold, _HOLD) for hold in decision.opened])
-    if decision.closed:
-        tx.execute(_CLOSE_HOLD, [{"of": h.id, "closed_as": h.state} for h in decision.closed])
-    tx.execute(
-        _ADD_TURNOVER,
-        [
-            {"of": account, "debited": debited, "credited": credited}
-            for account, (debited, credited) in decision.turnover.items()
-        ],
-    )
+        dialect.insert_many(tx, _hold, [_row(hold, _HOLD) for hold in decision.opened])
+    closed = [{"id": hold.id, "state": hold.state} for hold in decision.closed]
+    dialect.update_many(tx, _hold, closed, key="id")
+    turnover = [
+        {"id": account, "debits": debited, "credits": credited}
+        for account, (debited, credited) in decision.turnover.items()
+    ]
+    dialect.add_many(tx, _account, turnover, key="id")
 
 
 def _row(item: Account | Posting | Movement | Hold, names: Sequence[str]) -> dict[str, object]:
@@ -194,17 +154,16 @@ def _row(item: Account | Posting | Movement | Hold, names: Sequence[str]) -> dic
 
 
 def _chosen(
-    tx: Transaction, query: Select[*tuple[object, ...]], column: Column[str], ids: Collection[str]
+    tx: Transaction, query: Select[*tuple[object, ...]], ids: Collection[str]
 ) -> Iterator[Row[*tuple[object, ...]]]:
-    """The query narrowed to the ids, in as many statements as the parameter limit makes it."""
+    """The query's rows for the ids, in as many statements as the parameter limit makes it."""
     ordered = sorted(ids)
     for start in range(0, len(ordered), _IDS_PER_QUERY):
-        yield from tx.execute(query.where(column.in_(ordered[start : start + _IDS_PER_QUERY])))
+        yield from tx.execute(query, {"ids": ordered[start : start + _IDS_PER_QUERY]})
 
 
 def _accounts(tx: Transaction, ids: Collection[str]) -> Iterator[Account]:
-    query = select(_account).order_by(_account.c.id).with_for_update()
-    return map(_as_account, _chosen(tx, query, _account.c.id, ids))
+    return map(_as_account, _chosen(tx, _ACCOUNTS_OF, ids))
 
 
 def _as_account(row: Row[*tuple[object, ...]]) -> Account:
@@ -212,8 +171,7 @@ def _as_account(row: Row[*tuple[object, ...]]) -> Account:
 
 
 def _holds(tx: Transaction, ids: Collection[str]) -> Iterator[Hold]:
-    query = select(_hold).order_by(_hold.c.id).with_for_update()
-    return map(_as_hold, _chosen(tx, query, _hold.c.id, ids))
+    return map(_as_hold, _chosen(tx, _HOLDS_OF, ids))
 
 
 def _as_hold(row: Row[*tuple[object, ...]]) -> Hold:
@@ -221,25 +179,17 @@ def _as_hold(row: Row[*tuple[object, ...]]) -> Hold:
 
 
 def _units(tx: Transaction, accounts: Collection[str]) -> dict[str, str]:
-    query = select(_account.c.id, _account.c.unit)
-    return {row.id: row.unit for row in _chosen(tx, query, _account.c.id, accounts)}
+    return {row.id: row.unit for row in _chosen(tx, _UNITS_OF, accounts)}
 
 
 def _digests(tx: Transaction, transfers: Collection[str]) -> dict[str, str]:
-    query = select(_transfer.c.id, _transfer.c.request_digest)
-    return {row.id: row.request_digest for row in _chosen(tx, query, _transfer.c.id, transfers)}
+    return {row.id: row.request_digest for row in _chosen(tx, _DIGESTS_OF, transfers)}
 
 
 def _paid(tx: Transaction, ids: Collection[str]) -> dict[str, tuple[str, tuple[Movement, ...]]]:
     """Kind and payments of each transfer, as a refund needs them."""
-    query = (
-        select(_entry, _transfer.c.kind, _hold.c.account)
-        .join(_transfer, _transfer.c.id == _entry.c.transfer)
-        .outerjoin(_hold, _hold.c.id == _transfer.c.closes)
-        .order_by(_entry.c.transfer, _entry.c.line)
-    )
     paid = {}
-    found = _chosen(tx, query, _entry.c.transfer, ids)
+    found = _chosen(tx, _PAID_OF, ids)
     for transfer, group in groupby(found, key=lambda row: str(row.transfer)):
         rows = list(group)
         paid[transfer] = rows[0].kind, payments(map(_as_movement, rows), rows[0].account)
@@ -248,13 +198,8 @@ def _paid(tx: Transaction, ids: Collection[str]) -> dict[str, tuple[str, tuple[M
 
 def _refunded(tx: Transaction, ids: Collection[str]) -> dict[str, dict[int, int]]:
     """What was given back of each transfer, by line."""
-    query = (
-        select(_transfer.c.refunds, _entry.c.line, func.sum(_entry.c.amount).label("amount"))
-        .join(_transfer, _transfer.c.id == _entry.c.transfer)
-        .group_by(_transfer.c.refunds, _entry.c.line)
-    )
     refunded: dict[str, dict[int, int]] = {}
-    for row in _chosen(tx, query, _transfer.c.refunds, ids):
+    for row in _chosen(tx, _REFUNDED_OF, ids):
         refunded.setdefault(row.refunds, {})[row.line] = int(row.amount)
     return refunded
 
@@ -280,6 +225,11 @@ def account(tx: Transaction, key: str) -> Account | None:
     return None if row is None else _as_account(row)
 
 
+def owners(tx: Transaction, accounts: Collection[str]) -> dict[str, str]:
+    """Whose accounts these are."""
+    return {row.id: row.owner for row in _chosen(tx, _OWNERS_OF, accounts)}
+
+
 def open_holds(tx: Transaction) -> list[Hold]:
     """Every open hold, the soonest to expire first."""
     query = select(_hold).where(_hold.c.state == "open").order_by(_hold.c.expires_at_us, _hold.c.id)
@@ -291,38 +241,43 @@ def accounts(tx: Transaction) -> dict[str, Account]:
     return {row.id: _as_account(row) for row in tx.execute(select(_account))}
 
 
+def balance(tx: Transaction, account: str) -> Balance | None:
+    """What an account has. Cost: one statement over keys."""
+    row = tx.execute(_BALANCE, {"account": account}).one_or_none()
+    return None if row is None else _as_balance(row)
+
+
 def balances(
-    tx: Transaction, *, owner: str | None = None, account: str | None = None
+    tx: Transaction,
+    *,
+    owner: str | None = None,
+    after: tuple[str, str, str] = ("", "", ""),
+    limit: int | None = None,
 ) -> list[Balance]:
-    """What accounts have, narrowed to an owner or an account, by owner, unit and purpose."""
-    held = (
-        select(_hold.c.account, func.sum(_hold.c.amount).label("amount"))
-        .where(_hold.c.state == "open")
-        .group_by(_hold.c.account)
-    )
-    query = select(_account)
-    if owner is not None:
-        query = query.where(_account.c.owner == owner)
-    if account is not None:
-        query = query.where(_account.c.id == account)
-        held = held.where(_hold.c.account == account)
-    in_escrow = {row.account: int(row.amount) for row in tx.execute(held)}
-    query = query.order_by(_account.c.owner, _account.c.unit, _account.c.purpose)
-    return [
-        Balance(
-            row.id,
-            row.owner,
-            row.unit,
-            row.purpose,
-            row.credits - row.debits,
-            in_escrow.get(row.id, 0),
-        )
-        for row in tx.execute(query)
-    ]
+    """What accounts have, all or an owner's, by owner, unit and purpose, from behind ``after``."""
+    query = _BALANCES.limit(limit) if owner is None else _BALANCES_OF.limit(limit)
+    given = {"owner": owner or "", "after_0": after[0], "after_1": after[1], "after_2": after[2]}
+    return [_as_balance(row) for row in tx.execute(query, given)]
 
 
-def statement(tx: Transaction, *, owner: str | None, after: int, limit: int) -> list[StatementLine]:
-    """Entries as their accounts see them, oldest first; both sides when both are the owner's."""
+def _as_balance(row: Row[*tuple[object, ...]]) -> Balance:
+    available = row.credits - row.debits
+    return Balance(row.id, row.owner, row.unit, row.purpose, available, int(row.held))
+
+
+def statement(
+    tx: Transaction,
+    *,
+    owner: str | None = None,
+    account: str | None = None,
+    after: int,
+    line: int = _LINE_LAST,
+    limit: int,
+) -> list[StatementLine]:
+    """Entries as their accounts see them, oldest first; both sides when both are the owner's.
+
+    Begins behind ``line`` of transfer number ``after``; narrowed to an owner or an account.
+    """
     sides = []
     for mine, other, sign in (
         (_entry.c.debit, _entry.c.credit, -1),
@@ -345,12 +300,38 @@ def statement(tx: Transaction, *, owner: str | None, after: int, limit: int) -> 
             )
             .join(_entry, _entry.c.transfer == _transfer.c.id)
             .join(_account, _account.c.id == mine)
-            .where(_transfer.c.number > after)
+            .where(
+                (_transfer.c.number > after)
+                | ((_transfer.c.number == after) & (_entry.c.line > line))
+            )
         )
-        sides.append(side if owner is None else side.where(_account.c.owner == owner))
+        side = side if owner is None else side.where(_account.c.owner == owner)
+        sides.append(side if account is None else side.where(mine == account))
     both = union_all(*sides).subquery()
     query = select(both).order_by(both.c.number, both.c.line, both.c.amount).limit(limit)
     return [StatementLine(*row) for row in tx.execute(query)]
+
+
+def paid(
+    tx: Transaction, *, memos: Sequence[str], since_us: int, until_us: int
+) -> Iterator[Row[str, str, str, str, str, int, int, str]]:
+    """What payees got, and below zero gave back, of transfers with a memo that begins like these.
+
+    Cost: one scan of the transfers of that time, which have no index by time.
+    """
+    taken = _transfer.c.kind == "refund"
+    amount = case((taken, -_entry.c.amount), else_=_entry.c.amount)
+    who = select(_transfer.c.memo, _account.c.owner, _entry.c.unit, _account.c.purpose)
+    query = (
+        who.add_columns(_transfer.c.kind, amount, _transfer.c.at_us, _transfer.c.id)
+        .join(_entry, _entry.c.transfer == _transfer.c.id)
+        .join(_account, _account.c.id == case((taken, _entry.c.debit), else_=_entry.c.credit))
+        .where(_transfer.c.kind.not_in(("grant", "hold", "release", "expiry")), _entry.c.line > 0)
+        .where(_transfer.c.at_us >= since_us, _transfer.c.at_us < until_us)
+        .where(or_(*(_transfer.c.memo.startswith(memo, autoescape=True) for memo in memos)))
+        .order_by(_transfer.c.number, _entry.c.line)
+    )
+    yield from tx.execute(query.execution_options(yield_per=_ROWS_PER_FETCH))
 
 
 def refunded_transfers(tx: Transaction) -> set[str]:

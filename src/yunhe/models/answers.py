@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from yunhe.custody import service as custody
 from yunhe.identity import service as identity
+from yunhe.identity.domain import ASK, Principal
 from yunhe.kernel.errors import NotAllowed, NotFound, Unavailable, YunheError
 from yunhe.kernel.units import split
 from yunhe.models import errors, store
@@ -56,6 +57,7 @@ class _Waiting:
     reply: asyncio.Future[bytes]
     outcome: Outcome | None = None
     served: Served | None = None
+    caller: Principal | None = None
     tenant: str = ""
     draft: Draft | None = None
 
@@ -180,7 +182,8 @@ class AnswerWriter:
                 )
             else:
                 waiting.outcome = errors.why_not_served(served, now_us=now_us)
-                waiting.served, waiting.tenant = served, caller
+                waiting.served, waiting.caller = served, caller
+                waiting.tenant = tenant_of(caller.organisation)
 
     def _predict(self, group: Sequence[_Waiting]) -> None:
         """Draft the answers of each model together; no transaction is open."""
@@ -216,7 +219,8 @@ class AnswerWriter:
         if not drafts:
             return
         kept: list[tuple[_Waiting, Draft, Served]] = []
-        with self._storage.database.begin() as tx:
+        # Shared: what is looked at here is changed only by commands that write alone.
+        with self._storage.database.begin_shared() as tx:
             at_us = self._storage.clock.now_us()
             present = store.deployed(tx, {served.deployment.id for _, served, _ in drafts})
             for waiting, served, draft in drafts:
@@ -227,6 +231,7 @@ class AnswerWriter:
                     continue
                 kept.append((waiting, draft, served))
             _keep(tx, kept, at_us=at_us)
+            _note_uses(tx, [waiting for waiting, _, _ in kept], now_us=at_us)
         for waiting, draft, _ in kept:
             waiting.outcome = draft.body
 
@@ -236,15 +241,24 @@ class AnswerWriter:
         return self._latest_us
 
 
-def _caller(tx: Transaction, secret: str, *, now_us: int) -> str | YunheError:
-    """The tenant behind a key, or why the key opens nothing here."""
+def _caller(tx: Transaction, secret: str, *, now_us: int) -> Principal | YunheError:
+    """Who is behind a key, or why the key opens nothing here."""
     try:
         principal = identity.authenticate(tx, secret, now_us=now_us)
     except NotAllowed as error:
         return error
-    if "caller" not in principal.roles:
+    if not principal.may(ASK):
+        return NotAllowed("identity.scope_missing", scope=ASK)
+    if not principal.has("caller", principal.project):
         return NotAllowed("identity.role_missing", member=principal.member, role="caller")
-    return tenant_of(principal.organisation)
+    return principal
+
+
+def _note_uses(tx: Transaction, group: Sequence[_Waiting], *, now_us: int) -> None:
+    """Put the keys' use on record, once a key and minute, in a transaction that writes anyway."""
+    callers = {waiting.caller.key: waiting.caller for waiting in group if waiting.caller}
+    for caller in callers.values():
+        identity.note_use(tx, caller, now_us=now_us)
 
 
 def _keep(tx: Transaction, kept: Sequence[tuple[_Waiting, Draft, Served]], *, at_us: int) -> None:
@@ -253,7 +267,14 @@ def _keep(tx: Transaction, kept: Sequence[tuple[_Waiting, Draft, Served]], *, at
         records = [record_of(draft, served, w.tenant, at_us=at_us) for w, draft, served in kept]
         references = custody.append_new(tx, records)
         rows = [
-            row_of(draft, served, w.tenant, reference=reference, at_us=at_us)
+            row_of(
+                draft,
+                served,
+                w.tenant,
+                member=w.caller.member if w.caller else None,
+                reference=reference,
+                at_us=at_us,
+            )
             for (w, draft, served), reference in zip(kept, references, strict=True)
         ]
         store.add_answers(tx, rows)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from yunhe.kernel.errors import Invalid, NotFound, YunheError
 from yunhe.kernel.language import Language
+from yunhe.kernel.redaction import redacted
 
 Message = MutableMapping[str, object]
 """An ASGI event."""
@@ -154,4 +155,4 @@ async def read_body(
 
 def path_unknown(path: str) -> NotFound:
     """No such address."""
-    return NotFound("models.path_unknown", path=path[:200])
+    return NotFound("models.path_unknown", path=redacted(path)[:200])

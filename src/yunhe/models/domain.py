@@ -46,6 +46,16 @@ class ModelVersion:
     """When the state was last set."""
     at_us: int
     """When it was registered."""
+    project: str = ""
+    """Project of the workload that trained it; empty: the organisation's own."""
+    registered_by: str | None = None
+    """Member who registered it; None when that was not a member's own key."""
+    trained_by: str | None = None
+    """Member who submitted the training; likewise."""
+
+    def made_by(self, member: str) -> bool:
+        """Whether the member is known to have trained or registered it."""
+        return member in (self.registered_by, self.trained_by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,20 @@ class Deployment:
     """The release it rests on; answers stop when the version is approved under another."""
     at_us: int
     """When it was made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """An organisation asked to look at a version: to test, grade, approve and deploy it."""
+
+    version: str
+    """Model version id."""
+    organisation: str
+    """Who was asked."""
+    by: str
+    """Member who asked; empty when the platform itself did."""
+    at_us: int
+    """When."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +124,13 @@ class Answer:
     """SHA-256 of the nonce's bytes and the response's bytes."""
     at_us: int
     """When it was recorded, which is before it was sent."""
+    member: str | None = None
+    """Whose key asked; None for answers from before 0.2.0, and once it was erased."""
+
+    @property
+    def erased(self) -> bool:
+        """Whether only its id, deployment, tenant and time are left."""
+        return not self.nonce
 
 
 @dataclass(frozen=True, slots=True)

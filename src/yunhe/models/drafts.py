@@ -93,7 +93,9 @@ def record_of(draft: Draft, served: Served, tenant: str, *, at_us: int) -> Recor
     return Record("serving.answer", draft.id, at_us, body, links)
 
 
-def row_of(draft: Draft, served: Served, tenant: str, *, reference: str, at_us: int) -> Answer:
+def row_of(
+    draft: Draft, served: Served, tenant: str, *, member: str | None, reference: str, at_us: int
+) -> Answer:
     """The registry's row."""
     return Answer(
         id=draft.id,
@@ -105,4 +107,5 @@ def row_of(draft: Draft, served: Served, tenant: str, *, reference: str, at_us: 
         request_commitment=draft.request_commitment,
         response_commitment=draft.response_commitment,
         at_us=at_us,
+        member=member,
     )

@@ -17,6 +17,11 @@ def key_reused(key: str) -> Conflict:
     return Conflict("models.key_reused", key=key[:200])
 
 
+def route_taken(route: str) -> Conflict:
+    """Another organisation's model answers there."""
+    return Conflict("models.route_taken", route=route)
+
+
 def bytes_differ(digest: str) -> NotAllowed:
     """What is stored is not what was approved, or is gone."""
     return NotAllowed("models.bytes_differ", digest=digest)

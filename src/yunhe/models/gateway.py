@@ -18,9 +18,10 @@ from dataclasses import dataclass, field
 
 from yunhe.custody import service as custody
 from yunhe.identity import service as identity
+from yunhe.identity.domain import ASK, Principal
 from yunhe.kernel.canonical import JsonObject, canonical_bytes
 from yunhe.kernel.clock import iso
-from yunhe.kernel.errors import Conflict, Invalid, NotFound, Unavailable, YunheError
+from yunhe.kernel.errors import Conflict, Invalid, NotAllowed, NotFound, Unavailable, YunheError
 from yunhe.models import errors, store
 from yunhe.models.answers import AnswerWriter, Grouping
 from yunhe.models.asgi import (
@@ -143,6 +144,8 @@ class Gateway:
             "at": iso(answer.at_us),
             "receipt": f"/v1/answers/{answer.id}/receipt",
         }
+        if answer.erased:
+            found = {**found, "erased": True}
         return canonical_bytes(found)
 
     def _receipt(self, secret: str, answer_id: str) -> bytes:
@@ -159,17 +162,25 @@ class Gateway:
     def _routes(self, secret: str) -> bytes:
         now_us = self._storage.clock.now_us()
         with self._storage.database.read() as tx:
-            identity.authenticate(tx, secret, now_us=now_us)
+            _reader(tx, secret, now_us=now_us)
             routes = store.served(tx)
         return canonical_bytes([_described(routes[name], now_us=now_us) for name in sorted(routes)])
 
     def _own(self, tx: Transaction, secret: str, answer_id: str) -> Answer:
         """The answer, if the organisation behind the key was given it; else it does not exist."""
-        principal = identity.authenticate(tx, secret, now_us=self._storage.clock.now_us())
+        principal = _reader(tx, secret, now_us=self._storage.clock.now_us())
         answer = store.answer(tx, answer_id)
         if answer is None or answer.tenant != tenant_of(principal.organisation):
             raise NotFound("models.answer_unknown", answer=answer_id)
         return answer
+
+
+def _reader(tx: Transaction, secret: str, *, now_us: int) -> Principal:
+    """Who looks at routes or answers; the key must be meant for asking, or for reading."""
+    principal = identity.authenticate(tx, secret, now_us=now_us)
+    if not (principal.may(ASK) or principal.may("models:read")):
+        raise NotAllowed("identity.scope_missing", scope=ASK)
+    return principal
 
 
 def _require(request: Request, method: str) -> None:

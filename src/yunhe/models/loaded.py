@@ -1,8 +1,8 @@
 """Classifiers in memory, and proof before each answer that their stored bytes are the approved.
 
-A file is read and hashed when it is first needed and again whenever its metadata changed. Whoever
-writes to a file changes its ctime, which no call can set back, so an edit that restores size and
-mtime is seen too. Blobs that are not local files are verified when they are loaded only.
+A model is read and hashed when it is first needed and again whenever the blobs' stamp of it changed
+(see `yunhe.storage.blobs.Blobs.stamp`): for a file at once, for an object in S3 within seconds.
+While the place does not answer, what was verified before goes on: those bytes are in memory.
 """
 
 from __future__ import annotations
@@ -13,17 +13,15 @@ from dataclasses import dataclass
 from yunhe.kernel.errors import Invalid, NotFound, Unavailable
 from yunhe.models import errors
 from yunhe.models.classifier import Classifier, from_bytes
-from yunhe.storage.blobs import Blobs, LocalBlobs
+from yunhe.storage.blobs import Blobs
 
 HELD_MAX = 8
 """Classifiers kept in memory; the one unused longest goes first."""
 
-_Stamp = tuple[int, ...] | None
-
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    stamp: _Stamp
+    stamp: str
     classifier: Classifier | None  # None: the bytes under this stamp are wrong
 
 
@@ -38,8 +36,9 @@ class LoadedClassifiers:
     def get(self, digest: str) -> Classifier:
         """The classifier, whose stored bytes have the digest at this moment.
 
-        Errors: `NotAllowed` ``models.bytes_differ`` when they have not, or are gone. Cost: one stat
-        when nothing changed, else reading and hashing the file.
+        Errors: `NotAllowed` ``models.bytes_differ`` when they have not, or are gone; `Unavailable`
+        when the blobs don't answer and it is not in memory yet. Cost: one stamp when nothing
+        changed, else reading and hashing.
         """
         stamp = self._stamp(digest)
         held = self._held.get(digest)
@@ -56,20 +55,18 @@ class LoadedClassifiers:
     def _verified(self, digest: str) -> Classifier | None:
         try:
             return from_bytes(self._blobs.read(digest))
-        except (NotFound, Unavailable, Invalid):
+        except Unavailable as error:
+            if error.retryable:
+                raise  # nothing was learnt about the bytes
+            return None
+        except (NotFound, Invalid):
             return None
 
-    def _stamp(self, digest: str) -> _Stamp:
-        if not isinstance(self._blobs, LocalBlobs):
-            return None
+    def _stamp(self, digest: str) -> str:
         try:
-            status = self._blobs.path(digest).stat()
-        except OSError:
-            return (0,)
-        return (
-            status.st_dev,
-            status.st_ino,
-            status.st_size,
-            status.st_mtime_ns,
-            status.st_ctime_ns,
-        )
+            return self._blobs.stamp(digest)
+        except Unavailable:
+            held = self._held.get(digest)
+            if held is None:
+                raise
+            return held.stamp

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
 
 from yunhe.custody import service as custody
 from yunhe.custody.domain import Record
+from yunhe.identity import service as identity
 from yunhe.kernel.canonical import Json, sha256
-from yunhe.kernel.errors import Conflict, Finding, Invalid, NotFound, Unavailable
+from yunhe.kernel.errors import Conflict, Invalid, NotFound, Unavailable
 from yunhe.kernel.ids import derived_id
 from yunhe.models import errors, store
 from yunhe.models.classifier import Classifier, from_bytes
@@ -20,9 +20,11 @@ from yunhe.models.domain import (
     Answer,
     Deployment,
     ModelVersion,
+    Review,
     Served,
     TrainingProgram,
 )
+from yunhe.models.provenance import artefact_faults, identity_of, provenance_faults
 from yunhe.storage.blobs import Blobs
 from yunhe.storage.database import Transaction
 from yunhe.storage.service import Storage
@@ -49,6 +51,9 @@ def register(  # noqa: PLR0913 (a version is bound to each of these)
     usage_reference: str,
     split_reference: str,
     owner: str,
+    project: str = "",
+    registered_by: str | None = None,
+    trained_by: str | None = None,
 ) -> ModelVersion:
     """Enter trained weights into the registry; the same key again returns the same version.
 
@@ -75,17 +80,20 @@ def register(  # noqa: PLR0913 (a version is bound to each of these)
         valid_until_us=None,
         state_at_us=now_us,
         at_us=now_us,
+        project=project,
+        registered_by=registered_by,
+        trained_by=trained_by,
     )
-    findings = _artefact_faults(storage.blobs, asked)
+    findings = artefact_faults(storage.blobs, asked)
     links = {"usage": usage_reference, "split": split_reference}
     with storage.database.begin() as tx:
-        findings += _provenance_faults(tx, asked, links)
+        findings += provenance_faults(tx, asked, links)
         if findings:
             raise Invalid("models.artefacts_invalid", findings=findings)
         before = store.version(tx, asked.id)
-        if before is not None and _identity(before) != _identity(asked):
+        if before is not None and identity_of(before) != identity_of(asked):
             raise errors.key_reused(key)
-        body = {name: value for name, value in _identity(asked).items() if name != "owner"}
+        body = {name: value for name, value in identity_of(asked).items() if name != "owner"}
         record = Record("model.version", asked.id, now_us, body, links)
         reference = custody.append(tx, record)  # refuses other links under the same key
         if before is not None:
@@ -142,10 +150,11 @@ def withdraw(tx: Transaction, version: str, *, at_us: int) -> None:
 def deploy(storage: Storage, *, key: str, version: str, route: str) -> Deployment:
     """Put an approved version behind a route; the same key again returns the same deployment.
 
-    A repeat does not point the route back to it. Errors: `Invalid` ``models.route_invalid``;
+    A repeat does not point the route back to it, and nobody gets a route at which the model of
+    another organisation answers. Errors: `Invalid` ``models.route_invalid``;
     `NotFound` ``models.version_unknown``; `NotAllowed` ``models.not_approved``,
     ``models.approval_expired``, ``models.withdrawn``, ``models.bytes_differ``; `Conflict`
-    ``models.key_reused``.
+    ``models.key_reused``, ``models.route_taken``.
     """
     if not _ROUTE.fullmatch(route):
         raise Invalid("models.route_invalid", route=route[:80])
@@ -174,7 +183,8 @@ def deploy(storage: Storage, *, key: str, version: str, route: str) -> Deploymen
             certificate=approved.certificate,
             at_us=now_us,
         )
-        store.add_deployment(tx, added)
+        if store.add_deployment(tx, added) not in (None, approved.owner):
+            raise errors.route_taken(route)
     return added
 
 
@@ -186,6 +196,80 @@ def version(tx: Transaction, version_id: str) -> ModelVersion:
 def versions(tx: Transaction) -> list[ModelVersion]:
     """Every version, oldest first."""
     return store.versions_all(tx)
+
+
+def versions_page(
+    tx: Transaction,
+    *,
+    organisation: str | None,
+    project: str | None = None,
+    after: tuple[int, str] = (0, ""),
+    limit: int,
+) -> list[ModelVersion]:
+    """Versions that an organisation owns or was asked to review, oldest first, from behind a place.
+
+    ``organisation`` None: everybody's; ``project`` narrows to those the organisation owns in it.
+    """
+    return store.versions_page(
+        tx, organisation=organisation, project=project, after=after, limit=limit
+    )
+
+
+def ask_review(
+    tx: Transaction, *, version: str, organisation: str, by: str = "", at_us: int
+) -> Review:
+    """Let an organisation test, grade, approve and deploy a version; again changes nothing.
+
+    Errors: `NotFound` ``models.version_unknown``.
+    """
+    _version(tx, version)
+    asked = Review(version, organisation, by, at_us)
+    store.add_review(tx, asked)
+    return next(each for each in store.reviews_of(tx, version) if each.organisation == organisation)
+
+
+def end_review(tx: Transaction, *, version: str, organisation: str) -> None:
+    """Ask an organisation no more; what it did stays. It need not have been asked."""
+    store.remove_review(tx, version, organisation)
+
+
+def reviews(tx: Transaction, version: str, *, after: str = "", limit: int) -> list[Review]:
+    """Who was asked about a version, by organisation, from behind ``after``."""
+    return store.reviews_of(tx, version, after=after, limit=limit)
+
+
+def is_reviewer(tx: Transaction, version: str, *, organisation: str) -> bool:
+    """Whether the organisation was asked about the version."""
+    return store.is_reviewer(tx, version, organisation)
+
+
+def concerns(tx: Transaction, version: ModelVersion, organisation: str) -> bool:
+    """Whether members of the organisation may judge it: its owner, reviewers and the operator."""
+    return (
+        organisation == version.owner
+        or store.is_reviewer(tx, version.id, organisation)
+        or identity.organisation(tx, organisation).kind == "operator"
+    )
+
+
+def deployment(tx: Transaction, deployment_id: str) -> Served:
+    """The deployment with its version; `NotFound` ``models.deployment_unknown``."""
+    found = store.deployed(tx, [deployment_id])
+    if not found:
+        raise NotFound("models.deployment_unknown", deployment=deployment_id[:64])
+    return found[deployment_id]
+
+
+def deployments_page(
+    tx: Transaction,
+    *,
+    owner: str | None,
+    project: str | None = None,
+    after: tuple[int, str] = (0, ""),
+    limit: int,
+) -> list[Served]:
+    """Deployments of an organisation's models, or of all, oldest first, from behind a place."""
+    return store.deployments_page(tx, owner=owner, project=project, after=after, limit=limit)
 
 
 def deployments(tx: Transaction) -> list[Deployment]:
@@ -206,6 +290,31 @@ def answer(tx: Transaction, answer_id: str) -> Answer:
     return found
 
 
+def erase_answers(tx: Transaction, *, from_us: int, before_us: int, limit: int) -> tuple[int, int]:
+    """Erase answers of a stretch of time, the oldest first: how many, and until when it came.
+
+    Gone are the record's content and salt, the class told, who asked, and what could be compared
+    with a request or response that somebody kept; left are id, deployment, tenant and time, and the
+    leaf, so that counts and the log stay right. There are no more when fewer than ``limit`` went.
+    """
+    found = store.answers_between(tx, from_us=from_us, before_us=before_us, limit=limit)
+    _erase(tx, found)
+    return len(found), found[-1][2] if found else before_us
+
+
+def erase_answers_of(tx: Transaction, member: str, *, limit: int) -> int:
+    """Erase answers that a member asked for, as `erase_answers`; how many."""
+    found = store.answers_of(tx, member, limit=limit)
+    _erase(tx, found)
+    return len(found)
+
+
+def _erase(tx: Transaction, found: Sequence[tuple[str, str, int]]) -> None:
+    for _, reference, _ in found:
+        custody.erase(tx, reference)
+    store.empty_answers(tx, [answer_id for answer_id, _, _ in found])
+
+
 def answers_count(tx: Transaction) -> Mapping[str, int]:
     """Deployment id → how many answers it gave."""
     return store.answers_count(tx)
@@ -223,72 +332,6 @@ def _verify(blobs: Blobs, digest: str) -> None:
         blobs.read(digest)
     except (NotFound, Unavailable) as error:
         raise errors.bytes_differ(digest) from error
-
-
-def _identity(version: ModelVersion) -> dict[str, Json]:
-    """What a registration fixes for ever."""
-    return {
-        "model_digest": version.model_digest,
-        "manifest_digest": version.manifest_digest,
-        "card_digest": version.card_digest,
-        "train_digest": version.train_digest,
-        "name": version.name,
-        "owner": version.owner,
-    }
-
-
-def _artefact_faults(blobs: Blobs, asked: ModelVersion) -> list[Finding]:
-    findings = []
-    manifest = _object(blobs.read(asked.manifest_digest))
-    if manifest is None:
-        findings.append(Finding("manifest_digest", "models.manifest_unreadable"))
-    else:
-        for name in ("model_digest", "train_digest"):
-            found, expected = str(manifest.get(name))[:80], str(_identity(asked)[name])
-            if found != expected:
-                params = (("found", found), ("expected", expected))
-                findings.append(Finding(f"manifest.{name}", "models.manifest_differs", params))
-    if _object(blobs.read(asked.card_digest)) is None:
-        findings.append(Finding("card_digest", "models.card_unreadable"))
-    return findings
-
-
-def _object(data: bytes) -> dict[str, object] | None:
-    try:
-        value = json.loads(data)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def _provenance_faults(
-    tx: Transaction, asked: ModelVersion, links: Mapping[str, str]
-) -> list[Finding]:
-    findings = []
-    records = {name: custody.record(tx, reference) for name, reference in links.items()}
-    for name, kind in (("usage", "compute.usage"), ("split", "evaluation.split")):
-        if records[name].kind != kind:
-            params = (("found", records[name].kind), ("expected", kind))
-            findings.append(Finding(f"{name}_reference", "models.provenance_kind", params))
-    if findings:
-        return findings
-    usage, split = records["usage"].body, records["split"].body
-    if not _lists(usage.get("output_digests"), asked.model_digest):
-        digest = (("digest", asked.model_digest),)
-        findings.append(Finding("usage_reference", "models.not_an_output", digest))
-    if not _lists(usage.get("input_digests"), asked.train_digest):
-        digest = (("digest", asked.train_digest),)
-        findings.append(Finding("usage_reference", "models.not_an_input", digest))
-    if records["usage"].links.get("input") != links["split"]:
-        findings.append(Finding("split_reference", "models.usage_of_another_split"))
-    if split.get("train_digest") != asked.train_digest:
-        params = (("found", str(split.get("train_digest"))), ("expected", asked.train_digest))
-        findings.append(Finding("split_reference", "models.not_the_training_part", params))
-    return findings
-
-
-def _lists(digests: Json, digest: str) -> bool:
-    return isinstance(digests, (list, tuple)) and digest in digests
 
 
 def _is_release_of(

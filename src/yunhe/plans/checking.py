@@ -108,6 +108,8 @@ def _amounts(plan: Plan) -> Iterator[Fault]:
         amounts.append((("compute", "voucher", "amount"), compute.voucher.amount, unit))
         if not compute.voucher.amount:
             yield Fault(("compute", "voucher", "amount"), "plans.voucher_empty")
+    if plan.data.metered is not None:
+        amounts.append((("data", "metered", "funds"), plan.data.metered.funds, plan.currency))
     for place, amount, unit in amounts:
         try:
             to_minor(str(amount), unit)
@@ -118,7 +120,11 @@ def _amounts(plan: Plan) -> Iterator[Fault]:
 
 
 def _compute(plan: Plan) -> Iterator[Fault]:
-    compute = plan.compute
+    compute, metered = plan.compute, plan.data.metered
+    if metered is not None and metered.award.device_seconds < metered.limits.wall_seconds:
+        short = metered.award.device_seconds
+        params = (("awarded", short), ("wanted", metered.limits.wall_seconds))
+        yield Fault(("data", "metered", "award", "device_seconds"), "plans.award_short", params)
     awarded, wanted = compute.award.device_seconds, compute.limits.wall_seconds
     if awarded < wanted:
         params = (("awarded", awarded), ("wanted", wanted))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Literal
 
@@ -16,6 +17,26 @@ Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"
 Amount = Annotated[Decimal, Field(ge=0, max_digits=15)]
 """A non-negative decimal in the major unit."""
 Fact = str | bool | int
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """A run as it stands."""
+
+    id: str
+    """Derived from the plan and its input."""
+    plan: str
+    """The plan's name."""
+    plan_digest: str
+    """The plan's text."""
+    started_at_us: int
+    """When it was first started."""
+    finished_at_us: int | None
+    """When its last stage finished."""
+    passed: bool | None
+    """Whether everything was found in order; None until it is finished."""
+    stages: tuple[str, ...]
+    """The stages that are done, in order."""
 
 
 class Part(BaseModel):
@@ -73,6 +94,37 @@ class Profile(Part):
     """Step → threshold → value; the certificate says that the plan changed them."""
 
 
+class Award(Part):
+    """Device time given to an organisation."""
+
+    device_seconds: int = Field(ge=1)
+    """How much."""
+    days: int = Field(ge=1, le=3650)
+    """How long it is good for."""
+
+
+class Limits(Part):
+    """What one workload may use at most."""
+
+    wall_seconds: int = Field(default=600, ge=1)
+    """Wall-clock time; this much device time is held before it starts."""
+    cpu_seconds: int = Field(default=600, ge=1)
+    """Processor time."""
+    memory_gib: int = Field(default=4, ge=1)
+    """Address space."""
+
+
+class Metered(Part):
+    """The cleansing runs as a workload in the plan's pool, paid for by the holder."""
+
+    award: Award
+    """The holder's entitlement."""
+    funds: Amount = Decimal(0)
+    """Money the holder starts with."""
+    limits: Limits = Limits()
+    """Limits of the workload."""
+
+
 class Listing(Part):
     """On which terms the cleansed dataset is offered."""
 
@@ -103,6 +155,8 @@ class Data(Part):
     """Whether it was generated rather than collected."""
     profile: Profile = Profile()
     """How it is cleansed."""
+    metered: Metered | None = None
+    """As a metered workload; None cleanses beside the platform's own work, unmetered."""
     listing: Listing
     """The offer."""
 
@@ -116,19 +170,12 @@ class Pool(Part):
     """Where it stands."""
     chip: Word = "cpu"
     """What its devices are."""
+    demonstration: bool = False
+    """Whether its processors stand in for devices that are not there."""
     devices: int = Field(ge=1, le=4096)
     """How many."""
     price_per_device_hour: Amount
     """What an hour of one device costs."""
-
-
-class Award(Part):
-    """Device time given to the organisation that trains."""
-
-    device_seconds: int = Field(ge=1)
-    """How much."""
-    days: int = Field(ge=1, le=3650)
-    """How long it is good for."""
 
 
 class Voucher(Part):
@@ -138,17 +185,6 @@ class Voucher(Part):
     """Its face value."""
     share_percent: int = Field(default=20, ge=0, le=100)
     """The largest part of a bill it may pay."""
-
-
-class Limits(Part):
-    """What one workload may use at most."""
-
-    wall_seconds: int = Field(default=600, ge=1)
-    """Wall-clock time; this much device time is held before it starts."""
-    cpu_seconds: int = Field(default=600, ge=1)
-    """Processor time."""
-    memory_gib: int = Field(default=4, ge=1)
-    """Address space."""
 
 
 class Beyond(Part):

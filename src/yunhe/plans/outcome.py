@@ -57,6 +57,11 @@ def write_outcome(
     return Outcome(chain, report, receipt, _facts(run, chain, report, receipt))
 
 
+def page_of(run: Run, *, language: Language) -> bytes:
+    """The report of a run as it stands, as one HTML page; nothing is written anywhere."""
+    return render_html(chain_of(run), language=language).encode()
+
+
 def _write(path: Path, data: bytes) -> None:
     if not path.name or (path.exists() and (path.is_symlink() or not path.is_file())):
         raise Invalid("plans.not_a_file", path=str(path))  # never replace a device or a link

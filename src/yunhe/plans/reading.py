@@ -9,6 +9,7 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from yunhe.client.marked_yaml import Place, read
 from yunhe.kernel.errors import Finding, Invalid, NotFound
 from yunhe.plans.checking import faults
 from yunhe.plans.domain import Plan
@@ -16,34 +17,6 @@ from yunhe.storage.blobs import explain_os_error
 
 PLAN_BYTES_MAX = 1 << 20
 """A plan is written by a person; more than this is not one."""
-
-Path_ = tuple[str | int, ...]
-_SAFE = yaml.SafeLoader
-
-
-class _Marked(_SAFE):
-    """PyYAML's safe loader that refuses duplicate keys and remembers where each value stood."""
-
-    def __init__(self, stream: str) -> None:
-        super().__init__(stream)
-        self.duplicates: list[tuple[str, yaml.Mark]] = []
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """As the library's, without aliases: a few of them nested would stand for billions."""
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not used", mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:  # noqa: FBT001, FBT002 (the library's signature)
-        """As the library's, and notes keys given twice, of which YAML keeps only the last."""
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                if key.value in seen:
-                    self.duplicates.append((key.value, key.start_mark))
-                seen.add(key.value)
-        return super().construct_mapping(node, deep=deep)
 
 
 def read_plan(path: Path) -> Plan:
@@ -80,11 +53,8 @@ def parse_plan(raw: bytes, path: Path, *, meaning: bool = True) -> Plan:
 
 
 def _parse(source: str, path: Path, *, meaning: bool) -> Plan:
-    loader: _Marked | None = None
     try:
-        loader = _Marked(source)
-        node = loader.get_single_node()
-        value = loader.construct_document(node) if node is not None else None
+        found = read(source)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = _where(path, mark)
@@ -98,16 +68,13 @@ def _parse(source: str, path: Path, *, meaning: bool) -> Plan:
         problem = str(error).splitlines()[0][:200]
         finding = Finding(str(path), "plans.yaml_broken", (("problem", problem),))
         raise _invalid(path, [finding]) from None
-    finally:
-        if loader is not None:
-            loader.dispose()
     findings = [
-        Finding(_where(path, mark), "plans.key_twice", (("key", key),))
-        for key, mark in loader.duplicates
+        Finding(_where(path, mark), "plans.key_twice", (("key", key),)) for key, mark in found.twice
     ]
+    value = found.value
     if not isinstance(value, dict):
         raise _invalid(path, [Finding(f"{path}:1:1", "plans.not_mapping")])
-    marks = _marks(node)
+    marks = found.values | {(*place, ""): mark for place, mark in found.keys.items()}
     try:
         plan = Plan.model_validate(value)
     except ValidationError as error:
@@ -137,26 +104,7 @@ def _where(path: Path, mark: yaml.Mark | None) -> str:
     return f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
 
 
-def _marks(node: yaml.Node | None) -> dict[Path_, yaml.Mark]:
-    """Where each value stands; under ``(*path, "")`` where its key stands."""
-    marks: dict[Path_, yaml.Mark] = {}
-
-    def walk(part: yaml.Node, path: Path_) -> None:
-        marks[path] = part.start_mark
-        if isinstance(part, yaml.MappingNode):
-            for key, item in part.value:
-                marks[(*path, key.value, "")] = key.start_mark
-                walk(item, (*path, key.value))
-        elif isinstance(part, yaml.SequenceNode):
-            for index, item in enumerate(part.value):
-                walk(item, (*path, index))
-
-    if node is not None:
-        walk(node, ())
-    return marks
-
-
-def _nearest(path: Path, marks: Mapping[Path_, yaml.Mark], place: Path_) -> str:
+def _nearest(path: Path, marks: Mapping[Place, yaml.Mark], place: Place) -> str:
     """Where the value stands; for one that is missing, where its parent does."""
     while place and place not in marks:
         place = place[:-1]
@@ -182,8 +130,8 @@ _CODES = {
 _LIMITS = ("ge", "le", "expected", "pattern")
 
 
-def _finding(path: Path, marks: Mapping[Path_, yaml.Mark], item: ErrorDetails) -> Finding:
-    loc: Path_ = tuple(item["loc"])
+def _finding(path: Path, marks: Mapping[Place, yaml.Mark], item: ErrorDetails) -> Finding:
+    loc: Place = tuple(item["loc"])
     kind = item["type"]
     field = ".".join(str(part) for part in loc)
     where = (

@@ -13,11 +13,12 @@ from yunhe.identity.domain import Role
 from yunhe.kernel.canonical import JsonObject
 from yunhe.kernel.errors import Invalid
 from yunhe.kernel.ids import derived_id
-from yunhe.kernel.progress import Progress
+from yunhe.kernel.progress import Halt, Progress, go_on
 from yunhe.kernel.units import to_minor
 from yunhe.plans.domain import Amount, Plan
 from yunhe.storage.database import Transaction
 from yunhe.storage.service import Storage
+from yunhe.vault.service import Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,10 @@ class Equipment:
     """For bulk text work."""
     program: str = "yunhe"
     """How a person calls the command line here; reports print commands with it."""
+    vault: Vault | None = None
+    """Opens the secrets of workloads that are run on the way."""
+    halt: Callable[[], Halt] = go_on
+    """What the run is asked: to go on, to end for good, or to leave the rest to another worker."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -13,9 +13,11 @@ from yunhe.kernel.canonical import JsonObject, digest_of
 from yunhe.kernel.errors import Conflict, NotFound, YunheError
 from yunhe.kernel.progress import Progress
 from yunhe.plans import store
-from yunhe.plans.domain import Plan
-from yunhe.plans.reading import parse_plan, read_plan
+from yunhe.plans.domain import Plan, RunState
+from yunhe.plans.outcome import page_of, write_outcome
+from yunhe.plans.reading import PLAN_BYTES_MAX, parse_plan, read_plan
 from yunhe.plans.run import Equipment, Run, Source, run_id
+from yunhe.plans.stages.compute import abandon as abandon_workloads
 from yunhe.plans.stages.compute import train
 from yunhe.plans.stages.corpus import cleanse
 from yunhe.plans.stages.evaluation import evaluate
@@ -25,9 +27,31 @@ from yunhe.plans.stages.models import register
 from yunhe.plans.stages.people import people
 from yunhe.plans.stages.serving import serve
 from yunhe.plans.stages.verification import verify
+from yunhe.plans.store import StoredRun
 from yunhe.storage import leases
+from yunhe.storage.database import Transaction
 from yunhe.storage.leases import LEASE_SECONDS, Claim
 from yunhe.storage.service import Storage
+
+__all__ = [
+    "PLAN_BYTES_MAX",
+    "STAGES",
+    "Equipment",
+    "Run",
+    "Source",
+    "abandon",
+    "checked",
+    "execute",
+    "files_of",
+    "finished",
+    "keywords_of",
+    "page_of",
+    "prepare",
+    "reopen",
+    "run_state",
+    "run_states",
+    "write_outcome",
+]
 
 STAGES: tuple[tuple[str, Callable[[Run], JsonObject]], ...] = (
     ("people", people),
@@ -77,6 +101,32 @@ def prepare(equipment: Equipment, path: Path, given: Source | None, progress: Pr
     return Run(run, started_us, plan, path.parent, source, equipment, progress)
 
 
+def files_of(raw: bytes) -> tuple[str, ...]:
+    """The names of all files that a plan's text names; none of them is opened.
+
+    Errors: `Invalid` ``plans.invalid`` with one finding per fault of form.
+    """
+    return _named(parse_plan(raw, Path("plan.yaml"), meaning=False))
+
+
+def checked(folder: Path) -> None:
+    """Return when ``plan.yaml`` there says what can be run, with what lies beside it.
+
+    Errors: `Invalid` ``plans.invalid`` with one finding per fault, as for a run.
+    """
+    read_plan(folder / "plan.yaml")
+
+
+def keywords_of(raw: bytes) -> str | None:
+    """The one file that a plan is judged by before it runs; errors as `files_of`."""
+    return parse_plan(raw, Path("plan.yaml"), meaning=False).evaluation.baseline.keywords_file
+
+
+def _named(plan: Plan) -> tuple[str, ...]:
+    named = (plan.data.input, plan.data.truth, plan.evaluation.baseline.keywords_file)
+    return tuple(name for name in named if name is not None)
+
+
 def reopen(equipment: Equipment, run: str | None, progress: Progress) -> Run:
     """A run that was started before (the latest when None), with what its stages left, to look at.
 
@@ -93,6 +143,37 @@ def reopen(equipment: Equipment, run: str | None, progress: Progress) -> Run:
     found = Run(stored.id, stored.started_at_us, plan, path.parent, source, equipment, progress)
     found.results.update({name: stage.result for name, stage in done.items()})
     return found
+
+
+def run_states(
+    tx: Transaction, *, after: tuple[int, str] = (0, ""), limit: int = 50
+) -> list[RunState]:
+    """Runs, newest first; ``after``: start and id of the last one already seen."""
+    return _states(tx, store.newest_runs(tx, after=after, limit=limit))
+
+
+def run_state(tx: Transaction, run: str) -> RunState:
+    """A run as it stands. Errors: `NotFound` ``plans.run_unknown``."""
+    found = store.find_run(tx, run)
+    if found is None:
+        raise NotFound("plans.run_unknown", run=run[:64])
+    return _states(tx, [found])[0]
+
+
+def _states(tx: Transaction, found: Sequence[StoredRun]) -> list[RunState]:
+    done = store.stages_of(tx, [run.id for run in found])
+    return [
+        RunState(
+            id=run.id,
+            plan=run.plan,
+            plan_digest=run.plan_digest,
+            started_at_us=run.started_at_us,
+            finished_at_us=run.finished_at_us,
+            passed=run.passed,
+            stages=tuple(done[run.id]),
+        )
+        for run in found
+    ]
 
 
 def _source(plan: Plan, folder: Path, given: Source | None) -> Source:
@@ -134,7 +215,8 @@ def execute(run: Run) -> bool:
     """Do every stage that is not done; whether the gate was passed and the whole chain verified.
 
     What an interrupted stage had begun, the next call goes on with. Errors: `Conflict`
-    ``plans.running`` while another process executes the run; whatever a stage refuses.
+    ``plans.running`` while another process executes the run; whatever a stage refuses. Asked to
+    stop through its progress or ``equipment.halt``, it raises `Stopped` with finished stages kept.
     """
     with run.storage.database.read() as tx:
         done = store.finished_stages(tx, run.id)
@@ -146,8 +228,14 @@ def execute(run: Run) -> bool:
             if name not in done:
                 _do(run, claim, position)
             if name == "evaluation" and not run.results[name]["passed"]:
+                _stopped_by_gate(run)
                 return False
     return bool(run.results["verification"]["ok"])
+
+
+def abandon(run: Run) -> None:
+    """End what an unfinished run has started elsewhere, as nobody will go on with it."""
+    abandon_workloads(run)
 
 
 def _do(run: Run, claim: Claim, position: int) -> None:
@@ -168,6 +256,12 @@ def _do(run: Run, claim: Claim, position: int) -> None:
             passed = bool(result["ok"])
             store.finish_run(tx, run=run.id, passed=passed, at_us=run.storage.clock.now_us())
             leases.finish(tx, claim, result={})
+
+
+def _stopped_by_gate(run: Run) -> None:
+    """Nothing comes after a gate that was not passed; a later call finds the same results."""
+    with run.storage.database.begin() as tx:
+        store.finish_run(tx, run=run.id, passed=False, at_us=run.storage.clock.now_us())
 
 
 @contextmanager

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import Boolean, Column, Integer, Table, Text, select, update
+from sqlalchemy import Boolean, Column, Integer, Row, Table, Text, and_, or_, select, update
 
 from yunhe.kernel.canonical import JsonObject, canonical_bytes
 from yunhe.storage import dialect
@@ -51,6 +52,8 @@ class StoredRun:
     """When it was first started."""
     finished_at_us: int | None
     """When its last stage finished."""
+    passed: bool | None
+    """Whether its last stage found everything in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +94,19 @@ def find_run(tx: Transaction, run: str | None) -> StoredRun | None:
     if run is not None:
         query = query.where(runs.c.id == run)
     row = tx.execute(query).one_or_none()
-    if row is None:
-        return None
+    return None if row is None else _run(row)
+
+
+def newest_runs(tx: Transaction, *, after: tuple[int, str], limit: int) -> list[StoredRun]:
+    """Runs, newest first, from behind the time and id given."""
+    query = select(runs).order_by(runs.c.started_at_us.desc(), runs.c.id).limit(limit)
+    if after[1]:
+        beside = and_(runs.c.started_at_us == after[0], runs.c.id > after[1])
+        query = query.where(or_(runs.c.started_at_us < after[0], beside))
+    return [_run(row) for row in tx.execute(query)]
+
+
+def _run(row: Row[tuple[object, ...]]) -> StoredRun:
     return StoredRun(
         row.id,
         row.plan,
@@ -100,7 +114,17 @@ def find_run(tx: Transaction, run: str | None) -> StoredRun | None:
         row.input_path,
         row.started_at_us,
         row.finished_at_us,
+        row.passed,
     )
+
+
+def stages_of(tx: Transaction, of: Collection[str]) -> dict[str, list[str]]:
+    """The names of finished stages by run, in order."""
+    query = select(stages.c.run, stages.c.stage).where(stages.c.run.in_(sorted(of)))
+    found: dict[str, list[str]] = {run: [] for run in of}
+    for row in tx.execute(query.order_by(stages.c.run, stages.c.position)):
+        found[row.run].append(row.stage)
+    return found
 
 
 def finished_stages(tx: Transaction, run: str) -> dict[str, StoredStage]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rich.console import Group, RenderableType
+from rich.constrain import Constrain
 from rich.padding import Padding
 from rich.panel import Panel
 from rich.rule import Rule
@@ -74,7 +75,11 @@ def _told(pieces: story.Story) -> Text:
 
 
 def _indented(part: RenderableType) -> Padding:
-    return Padding(part, (0, 0, 0, 2))
+    return Padding(part, (0, 0, 0, 2), expand=False)  # a file has no width to fill
+
+
+def _rule(title: Text, *, style: str = "rule.line") -> Constrain:
+    return Constrain(Rule(title, align="left", style=style), blocks.LINE_CELLS)
 
 
 def _heading(text: str) -> Text:
@@ -122,7 +127,8 @@ def _head(chain: Chain, wording: Wording) -> Parts:
         if chain.stopped.next_step is not None:
             lines.append(wording.words(chain.stopped.next_step))
         why = f"✗ {wording.say('stopped.why')}"
-        parts.append(Panel(Text("\n".join(lines)), title=Text(why), border_style="red"))
+        told_why = Panel(Text("\n".join(lines)), title=Text(why), border_style="red")
+        parts.append(Constrain(told_why, blocks.LINE_CELLS))
     parts.append(_tiles(chain, wording))
     parts += [
         Text(),
@@ -148,7 +154,7 @@ def _title(stage: Stage, wording: Wording, *, number: int) -> RenderableType:
     state = f"{SIGNS[stage.state]} {wording.named('state', stage.state)}{took}"
     name = Text(f"{number} {wording.named('stage', stage.name)}  ", style="bold cyan")
     name.append(state, style=_STYLES[stage.state])
-    return Group(Text(), Rule(name, align="left", style="dim"))
+    return Group(Text(), _rule(name, style="dim"))
 
 
 def _checks(checks: Sequence[Check], wording: Wording, *, heading: str = "checks") -> Parts:
@@ -319,7 +325,11 @@ def _links(verification: VerificationSection, wording: Wording) -> Parts:
         if not link.ok:
             proof = wording.words(link.reason) if link.reason else wording.say("verification.bad")
         tail = f" · {wording.say('verification.rests')} {rests}" if rests else ""
-        parts.append(Padding(Text(proof + tail, style="dim" if link.ok else "red"), (0, 0, 0, 7)))
+        parts.append(
+            Padding(
+                Text(proof + tail, style="dim" if link.ok else "red"), (0, 0, 0, 7), expand=False
+            )
+        )
     return parts
 
 
@@ -339,7 +349,7 @@ def _tamper(verification: VerificationSection, wording: Wording) -> Parts:
 
 
 def _ledger(ledger: LedgerSection, wording: Wording) -> Parts:
-    parts: Parts = [Text(), Rule(Text(wording.say("ledger"), style="bold cyan"), align="left")]
+    parts: Parts = [Text(), _rule(Text(wording.say("ledger"), style="bold cyan"))]
     keys = ("owner", "purpose", "available", "held")
     table = _table(*(wording.say(f"ledger.{key}") for key in keys), right=(2, 3))
     for line in ledger.balances[:ROWS_MAX]:
@@ -360,7 +370,7 @@ def _foot(chain: Chain, wording: Wording) -> Parts:
     parts: Parts = []
     if chain.commands:
         title = Text(wording.say("engineers.commands"), style="bold cyan")
-        parts += [Text(), Rule(title, align="left")]
+        parts += [Text(), _rule(title)]
     for command in chain.commands[:ROWS_MAX]:
         parts.append(_note(wording.words(command.what)))
         parts.append(_indented(Text(wording.words(command.line))))

@@ -46,3 +46,8 @@ def is_gone(owner: str) -> bool:
     except PermissionError:
         pass
     return _started(int(pid)) != started
+
+
+def is_here(owner: str) -> bool:
+    """Whether the named process runs on this machine now; False when that can't be known."""
+    return owner.rpartition("/")[0].rpartition("/")[0] == _machine() and not is_gone(owner)

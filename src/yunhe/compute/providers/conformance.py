@@ -6,6 +6,8 @@ not asked of it. Cost: about 5 s on a provider that starts jobs at once; it runs
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 import uuid
@@ -13,24 +15,33 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from yunhe.compute.providers import trial
+from yunhe.compute.providers.conformance_remote import TRIAL, check_remote
 from yunhe.compute.providers.entry_points import EntryPoint, find_program
+from yunhe.compute.providers.remote import Remote
 from yunhe.compute.providers.seam import LOG_BYTES_MAX, STOP_SECONDS_MAX, Job, Outcome, Provider
 from yunhe.kernel.canonical import Json
 from yunhe.kernel.errors import Conflict, Finding, NotAllowed, NotFound, YunheError
 from yunhe.kernel.progress import Progress, Silent
 from yunhe.storage.blobs import Blobs
 
-TRIAL = "yunhe-trial"
-"""Name under which the provider must offer the trial program."""
 TRIAL_ENTRY_POINT = EntryPoint("yunhe.compute.providers.trial")
 """The trial program itself."""
+
+__all__ = ["TRIAL", "TRIAL_ENTRY_POINT", "check_provider", "check_remote"]
 
 _MEMORY_BYTES = 512 << 20
 _SECRET = "YUNHE_TRIAL_SECRET"  # noqa: S105 - a name, and the value is no secret
 
 
-def check_provider(provider: Provider, *, blobs: Blobs) -> list[Finding]:
-    """Run every trial; each finding is a promise of the seam that the provider does not keep."""
+def check_provider(
+    provider: Provider | Remote, *, blobs: Blobs, chip: str = "cpu"
+) -> list[Finding]:
+    """Run every trial; each finding is a promise of the seam that the provider does not keep.
+
+    A distant scheduler is tried as `conformance_remote` says, on devices of ``chip``.
+    """
+    if not isinstance(provider, Provider):
+        return check_remote(provider, blobs=blobs, chip=chip)
     bench = _Bench(provider, blobs, find_program(TRIAL, TRIAL_ENTRY_POINT).digest)
     gaps = {gap.code for gap in provider.gaps()}
     found: list[Finding] = []
@@ -193,6 +204,23 @@ def _environment(bench: _Bench) -> Iterator[str]:
         yield from _expect(seen.get("PYTHONHASHSEED") == "0", "PYTHONHASHSEED is not 0")
 
 
+def _secrets(bench: _Bench) -> Iterator[str]:
+    value = os.urandom(16).hex().encode()
+    coded = base64.b64encode(value)
+    steps = _Steps()
+    job = replace(bench.job("confide", variable=_SECRET), secrets={_SECRET: value})
+    outcome = bench.run(job, progress=steps)
+    yield from _expect(outcome.verdict == "succeeded", f"ended as {outcome.verdict}")
+    if "digest" in outcome.outputs:
+        digest = bench.blobs.read(outcome.outputs["digest"]).decode()
+        same = digest == hashlib.sha256(value).hexdigest()
+        yield from _expect(same, "the program got another value than the secret's")
+    said = outcome.stdout_tail + outcome.stderr_tail + repr(steps.seen).encode()
+    shown = value in said or coded in said
+    yield from _expect(not shown, "a secret shows in the output that is kept, or in progress")
+    yield from _expect(value.decode() not in repr(job), "a secret shows in the job")
+
+
 def _link_refused(bench: _Bench) -> Iterator[str]:
     outcome = bench.run(bench.job("link"))
     yield from _expect(outcome.verdict == "failed", "a link was taken for an output")
@@ -228,6 +256,7 @@ _CASES: dict[Callable[[_Bench], Iterator[str]], str] = {
     _stop: "compute.gap_stop",
     _twice_at_once: "",
     _environment: "",
+    _secrets: "compute.gap_secrets",
     _link_refused: "",
     _missing_input: "",
     _unapproved: "",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import sysconfig
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yunhe
@@ -24,6 +25,9 @@ class EntryPoint:
     """Digest of the source file approved where the provider was set up; None approves nothing."""
     root: Path | None = None
     """Folder the module is found in; None: beside the platform's own packages."""
+    reads: Mapping[str, Path] = field(default_factory=dict)
+    """Folders it may read besides its code and inputs, if they are there, by the environment
+    variable that tells it where, e.g. of a cache that others filled."""
 
 
 @dataclass(frozen=True, slots=True)

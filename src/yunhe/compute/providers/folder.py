@@ -37,6 +37,8 @@ class Folder:
     """Where it may scribble."""
     job_file: Path
     """What it is told."""
+    work: Path
+    """Its working folder, as its owner sent it."""
 
     def files(self, *, bytes_max: int) -> tuple[list[Path], Why | None]:
         """The outputs in order of name, or why they cannot be taken; once the job has ended."""
@@ -72,13 +74,14 @@ def private_folder(work_root: Path, job: str, *, inputs: Iterator[str]) -> Itera
     if not _JOB_ID.fullmatch(job) or not all(map(FILE_NAME.fullmatch, inputs)):
         raise ValueError(f"{job!r} or one of its inputs cannot name a file")
     root = work_root / job
-    folder = Folder(root, root / "inputs", root / "outputs", root / "tmp", root / "job.json")
+    inside = [root / name for name in ("inputs", "outputs", "tmp", "job.json", "work")]
+    folder = Folder(root, *inside)
     handle = _lock(root, job)
     try:
         try:
             for left in list(root.iterdir()):  # of a run that was killed
                 _remove(left)
-            for part in (folder.inputs, folder.outputs, folder.temporary):
+            for part in (folder.inputs, folder.outputs, folder.temporary, folder.work):
                 part.mkdir(mode=0o700)
         except OSError as error:
             raise explain_os_error(error, root) from error

@@ -15,14 +15,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO, Literal
 
+from yunhe.compute.passes.domain import GRACE_SECONDS
 from yunhe.compute.providers import bootstrap
-from yunhe.compute.providers.seam import LOG_BYTES_MAX, Metered
+from yunhe.compute.providers.seam import LOG_BYTES_MAX, Live, Metered, Silence
+from yunhe.compute.providers.talk import Talk
 from yunhe.kernel.canonical import Json, canonical_bytes
 from yunhe.kernel.errors import Unavailable
+from yunhe.kernel.masking import Mask
 
 START_SECONDS = 30
 """How long a process may take until its program runs."""
@@ -34,9 +39,11 @@ _ASK_SECONDS = 0.25  # between two looks at the caller's wish and at the outputs
 _ASK_TO_END_SECONDS = 1
 _KILL_SECONDS = 10
 _CHUNK_BYTES = 65_536
+_PROGRESS = b"{"  # what a line of progress begins with
+_OWN = len(bootstrap.READY) + len(bootstrap.STARTED)
 
 Cause = Literal["wall", "stopped", "outputs"]
-"""Why a process was ended from outside."""
+"""Why a process was ended from outside; also ``stopped``: it ended after it was asked to save."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +56,8 @@ class Command:
     """All of it: nothing is inherited."""
     folder: Path
     """Working folder of the process."""
-    order: Mapping[str, Json]
-    """What the bootstrap is told."""
+    order: Mapping[str, Json] = field(repr=False)
+    """What the bootstrap is told, through a pipe: the one way for what nobody else may see."""
     wall_seconds_max: int
     """Killed after so long."""
     outputs: Path
@@ -59,6 +66,10 @@ class Command:
     """Killed when that folder is larger."""
     output_files_max: int
     """Killed when that folder has more files, or folders in it."""
+    mask: Mask = field(default_factory=Mask)
+    """What must not show in what is kept of the output."""
+    attended: bool = False
+    """Whether commands may be run inside; its order then gets ``live``, the line's handle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +89,29 @@ class Ended:
 
 
 def launch(
-    command: Command, *, on_line: Callable[[bytes], None], stopped: Callable[[], bool]
+    command: Command,
+    *,
+    on_line: Callable[[bytes], None],
+    stopped: Callable[[], bool],
+    live: Live | None = None,
+    saves: Callable[[], bool] = lambda: False,
 ) -> Ended:
-    """Run the command to its end; ``on_line`` gets every short whole line of its output.
+    """Run the command to its end; ``on_line`` gets short whole lines of its output.
+
+    All that may be progress, that is: lines without a brace may be passed over.
+
+    ``live`` hears all of it as it comes, masked. Once ``saves`` says so it is sent SIGTERM; however
+    it ends then, or is ended `GRACE_SECONDS` later, it was stopped.
 
     Whatever happens here, also an exception from a callback, ends the process and all of its group.
 
     Errors: `Unavailable` ``compute.launch_failed`` when the program never began.
     """
+    talk = Talk(live or Silence(), open_line=command.attended)
     try:
         process = subprocess.Popen(
             list(command.line),
+            pass_fds=talk.passed,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -98,10 +121,11 @@ def launch(
             bufsize=0,
         )
     except OSError as error:
+        talk.close()
         raise Unavailable("compute.launch_failed", reason=str(error), retryable=True) from error
-    watch = _Watch(process, command, on_line)
+    watch = _Watch(process, command, on_line, talk)
     try:
-        return watch.until_end(stopped)
+        return watch.until_end(stopped, saves)
     finally:
         watch.close()
 
@@ -109,16 +133,33 @@ def launch(
 class _Stream:
     """The end of one output stream, and its lines as they come."""
 
-    def __init__(self, on_line: Callable[[bytes], None] | None) -> None:
+    def __init__(
+        self,
+        on_line: Callable[[bytes], None] | None,
+        mask: Mask | None = None,
+        *,
+        heard: Callable[[bytes], None] = lambda _: None,
+    ) -> None:
         self.tail = bytearray()
+        self._masked = (
+            mask or Mask()
+        ).stream()  # before anything is cut: half a secret would not be found
         self._on_line = on_line
+        self._heard = heard
+        self._own = _OWN if on_line else 0
         self._line = bytearray()
+        self.only = b""
+        """Once set, lines that hold none of this may be passed over."""
 
     def take(self, data: bytes) -> None:
-        self.tail += data
-        if len(self.tail) > 2 * LOG_BYTES_MAX:
-            del self.tail[:-LOG_BYTES_MAX]
+        self._keep(self._masked.take(data))
         if self._on_line is None:
+            return
+        if self.only and self.only not in data and self.only not in self._line:
+            whole_lines, _, rest = data.rpartition(b"\n")  # a gigabyte of lines takes no hours
+            if whole_lines or rest != data:
+                self._line.clear()
+            self._extend(rest)
             return
         *whole, rest = data.split(b"\n")
         for part in whole:
@@ -128,12 +169,26 @@ class _Stream:
             self._line.clear()
         self._extend(rest)
 
-    def _extend(self, part: bytes) -> None:
-        self._line += part[: LINE_BYTES_MAX - len(self._line)]
+    def settle(self) -> None:
+        """Give on what is held back for the mask's sake alone."""
+        self._keep(self._masked.ready())
 
     def last(self) -> bytes:
+        self._keep(self._masked.rest())
         said = bytes(self.tail).removeprefix(bootstrap.READY).removeprefix(bootstrap.STARTED)
         return said[-LOG_BYTES_MAX:]
+
+    def _keep(self, masked: bytes) -> None:
+        self.tail += masked
+        if len(self.tail) > 2 * LOG_BYTES_MAX:
+            del self.tail[:-LOG_BYTES_MAX]
+        own = min(self._own, len(masked))  # what the bootstrap said comes first
+        self._own -= own
+        if len(masked) > own:
+            self._heard(masked[own:])
+
+    def _extend(self, part: bytes) -> None:
+        self._line += part[: LINE_BYTES_MAX - len(self._line)]
 
 
 class _Watch:
@@ -144,11 +199,16 @@ class _Watch:
         process: subprocess.Popen[bytes],
         command: Command,
         on_line: Callable[[bytes], None],
+        talk: Talk,
     ) -> None:
         self._process = process
+        self._talk = talk
         self._command = command
         self._on_line = on_line
-        self._streams = {"out": _Stream(self._line), "err": _Stream(None)}
+        self._streams = {
+            "out": _Stream(self._line, command.mask, heard=partial(talk.heard, "stdout")),
+            "err": _Stream(None, command.mask, heard=partial(talk.heard, "stderr")),
+        }
         self._selector = selectors.DefaultSelector()
         for name, pipe in (("out", process.stdout), ("err", process.stderr)):
             assert pipe is not None  # noqa: S101 - Popen was asked for pipes
@@ -157,27 +217,30 @@ class _Watch:
         self._launched_at = time.monotonic()
         self._started_at: float | None = None
         self._asked_at = 0.0
+        self._saving_since: float | None = None
         self._cause: Cause | None = None
         self._usage: tuple[int, resource.struct_rusage] | None = None
 
-    def until_end(self, stopped: Callable[[], bool]) -> Ended:
+    def until_end(self, stopped: Callable[[], bool], saves: Callable[[], bool]) -> Ended:
         """Watch, and kill when it is time to."""
         while True:
             self._read(_TICK_SECONDS if self._selector.get_map() else _LAST_TICK_SECONDS)
             if self._reap():
                 break
-            self._cause = self._reason_to_kill(stopped)
+            self._talk.turn()
+            self._cause = self._reason_to_kill(lambda: stopped() or self._saved(saves))
             if self._cause is not None:
                 self._kill()
                 break
         ended_at = time.monotonic()
         self._read(0)
+        self._talk.turn()
         if self._started_at is None:
             raise self._never_began()
         status, usage = self._result()
         return Ended(
             status=status,
-            cause=self._cause,
+            cause=self._cause or ("stopped" if self._saving_since is not None else None),
             metered=_metered(ended_at - self._started_at, usage),
             stdout_tail=self._streams["out"].last(),
             stderr_tail=self._streams["err"].last(),
@@ -188,6 +251,7 @@ class _Watch:
         if self._usage is None:
             self._kill()
         self._selector.close()
+        self._talk.close()
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:
                 _close(pipe)
@@ -199,12 +263,17 @@ class _Watch:
             self._give_order()
         elif line + b"\n" == bootstrap.STARTED:
             self._started_at = time.monotonic()
+            self._streams["out"].only = _PROGRESS
+            self._talk.begun(self._process.pid)
 
     def _give_order(self) -> None:
         assert self._process.stdin is not None  # noqa: S101 - Popen was asked for a pipe
         try:
             # The pipe stays open: its closing, also by this process's death, ends the job.
-            self._process.stdin.write(canonical_bytes(dict(self._command.order)) + b"\n")
+            order = {**self._command.order, **self._talk.order()}
+            line = memoryview(canonical_bytes(order) + b"\n")
+            while line:  # a signal may end a write half-way
+                line = line[self._process.stdin.write(line) or 0 :]
         except BrokenPipeError:
             return  # it ended already; how, is seen when it is reaped
 
@@ -231,9 +300,23 @@ class _Watch:
         if now - self._asked_at < _ASK_SECONDS:
             return None
         self._asked_at = now
+        for stream in self._streams.values():
+            stream.settle()
+        self._talk.sample()
         if stopped():
             return "stopped"
         return "outputs" if self._too_much_output() else None
+
+    def _saved(self, saves: Callable[[], bool]) -> bool:
+        """Ask it to save once it should; whether its time for that is over."""
+        if self._saving_since is None:
+            if saves():
+                self._saving_since = time.monotonic()
+                assert self._process.stdin is not None  # noqa: S101 - Popen was asked for a pipe
+                with suppress(BrokenPipeError):
+                    self._process.stdin.write(bootstrap.SAVE)
+            return False
+        return time.monotonic() - self._saving_since >= GRACE_SECONDS
 
     def _too_much_output(self) -> bool:
         """Whether the outputs exceed a bound; a folder among them does, as it could hide files."""

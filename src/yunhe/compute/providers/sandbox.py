@@ -1,7 +1,8 @@
 """A job's view of the machine under bubblewrap: Python, its inputs, its outputs and no more.
 
 Source: bwrap(1). Own user, process, network, host-name and IPC namespaces, no capability, no new
-privileges, nothing writable but the outputs and a bounded temporary folder.
+privileges, nothing writable but the outputs and a bounded temporary folder. Of devices it has the
+usual ones without hardware, and the files of the accelerators that the job holds.
 Not covered: bugs of the kernel itself (no system-call filter), and memory or processes of the whole
 job taken together (that needs control groups); the provider declares both.
 """
@@ -24,7 +25,8 @@ NOBODY = 65534
 JOB = Path("/job")
 """Where the job's files are inside."""
 _SYSTEM = ("/usr", "/bin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/alternatives")
-_SHARED_MEMORY_BYTES = 64 << 20
+SHARED_MEMORY_BYTES = 64 << 20
+"""Of the private ``/dev/shm``, unless a job has accelerators."""
 _PROBE_SECONDS = 20
 
 
@@ -44,6 +46,12 @@ class View:
     """Folders that must not be seen even if they lie inside something that is."""
     temporary_bytes_max: int
     """Size of the private ``/tmp``."""
+    work: Path | None = None
+    """Its working folder, its to change."""
+    devices: Sequence[tuple[Path, str]] = ()
+    """Device files, and what they are called inside; there are no others but the usual ones."""
+    shared_memory_bytes_max: int = SHARED_MEMORY_BYTES
+    """Size of the private ``/dev/shm``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +81,9 @@ class Bubblewrap:
         for name, value in environment.items():
             line += ["--setenv", name, value]
         line += ["--proc", "/proc", "--dev", "/dev"]
-        line += self._temporary("/dev/shm", _SHARED_MEMORY_BYTES)  # noqa: S108 - inside the sandbox
+        line += self._temporary("/dev/shm", view.shared_memory_bytes_max)  # noqa: S108 - inside
+        for file, name in view.devices:
+            line += ["--dev-bind", str(file), name]
         line += ["--remount-ro", "/dev"]
         line += self._temporary("/tmp", view.temporary_bytes_max)  # noqa: S108 - inside the sandbox
         # Last of all, because what is needed may lie in a temporary folder.
@@ -82,6 +92,8 @@ class Bubblewrap:
         line += ["--ro-bind", str(view.inputs), str(JOB / "inputs")]
         line += ["--ro-bind", str(view.job_file), str(JOB / "job.json")]
         line += ["--bind", str(view.outputs), str(JOB / "outputs")]
+        if view.work is not None:
+            line += ["--bind", str(view.work), str(JOB / "work")]
         return [*line, "--remount-ro", "/", "--chdir", "/tmp", "--", *program]  # noqa: S108
 
     def _temporary(self, where: str, size_bytes: int) -> list[str]:

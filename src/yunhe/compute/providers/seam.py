@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from yunhe.compute.reasons import Params, Why
-from yunhe.kernel.canonical import JsonObject
+from yunhe.kernel.canonical import Json, JsonObject
 from yunhe.kernel.language import Language, text
 from yunhe.kernel.progress import Progress
 from yunhe.storage.blobs import Blobs
@@ -43,8 +43,53 @@ class Job:
     """Processor time of one of its processes."""
     memory_bytes_max: int
     """Memory of one of its processes."""
+    chip: str = ""
+    """What its devices are."""
+    maker: str = ""
+    """Who makes them; empty: as the catalogue says."""
+    places: tuple[str, ...] | None = None
+    """Where in its pool it shares devices, one for each of its replicas that does; empty: it has
+    whole ones; None: of its chip no device of the machine it runs on is given to it."""
     approved: frozenset[str] = frozenset()
     """Digests of program files that the operator lets run without a sandbox."""
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """Values by the environment variable in which the program, and nobody else, finds them: never
+    on a command line, in a file or in a log."""
+    origin: str = ""
+    """The log of the platform that handed it over here; empty for one that was asked for here."""
+    jurisdictions: tuple[str, ...] | None = None
+    """Whose law may hold where it runs, by its own words, its data's and its award's; None:
+    anybody's; empty: they contradict each other by now."""
+    consumer: str = ""
+    """Where whoever it is done for is, for another platform; empty: nobody said it."""
+    replicas: int = 1
+    """How often the program runs side by side, which share `devices`; ``YUNHE_REPLICA`` counts
+    them from 0 and ``YUNHE_REPLICAS`` says how many there are."""
+    cpu_milli: int = 0
+    """Processors of one replica in thousandths; 0: as the provider sees fit."""
+    replica_memory_bytes: int = 0
+    """Memory of one replica with all its processes; 0: it does not say."""
+    command: tuple[str, ...] = ()
+    """Command line to run in its folder in place of a program."""
+    image: str = ""
+    """Container image that its command runs in."""
+    folder: str = ""
+    """Digest of the manifest of its working folder (`yunhe.compute.folders`); empty: none."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables besides."""
+    keeps: tuple[str, ...] = ()
+    """Patterns of the files in its folder that are outputs as well."""
+    saves: bool = False
+    """Whether it may be asked to save its work and end, to go on later."""
+    saved: Mapping[str, str] = field(default_factory=dict)
+    """Digests of what its last run saved then, by name."""
+
+    def memory_of(self, replicas: int) -> int:
+        """What so many replicas get together where memory is given out.
+
+        What they said, or each as much as one of its processes may use.
+        """
+        return (self.replica_memory_bytes or self.memory_bytes_max) * replicas
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +99,19 @@ class Metered:
     wall_ms: int
     """From its first to its last moment on a clock nobody sets; rounded up, at least 1."""
     cpu_user_ms: int
-    """Processor time outside the kernel."""
+    """Processor time outside the kernel; 0 here and below: nobody counted it."""
     cpu_system_ms: int
     """Processor time inside the kernel."""
     memory_bytes_peak: int
     """Largest resident set of one process; 0 where unknown."""
+    device_ms: int | None = None
+    """Device time where the provider counts it itself; None: wall time × devices."""
+    utilisation_per_thousand: int | None = None
+    """Mean real use of its devices, where it was sampled; None: nobody knows."""
+    utilisation_samples: int = 0
+    """How many samples that is the mean of."""
+    unwatched: bool = False
+    """Its devices were to be watched and nothing was seen of them: processor time is no sign."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +131,13 @@ class Outcome:
     outputs: Mapping[str, str] = field(default_factory=dict)
     """Digests of what it wrote, by file name; only after success, and already stored."""
     stdout_tail: bytes = b""
-    """The end of what it printed."""
+    """The end of what it printed, the values of its secrets masked before it was cut."""
     stderr_tail: bytes = b""
-    """The end of what it complained about."""
+    """The end of what it complained about, masked in the same way."""
+    saved: Mapping[str, str] = field(default_factory=dict)
+    """Digests of what it saved after it was asked to, for its next run."""
+    evidence: Mapping[str, Json] = field(default_factory=dict)
+    """What its record says besides: where another platform ran it, how that can be proved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +154,61 @@ class Gap:
         return text(self.code, language, **dict(self.params))
 
 
+class Live(Protocol):
+    """Who hears a job while it runs, and may have commands run inside it.
+
+    Every method returns at once; the same thread calls them all.
+    """
+
+    def printed(self, stream: Literal["stdout", "stderr"], data: bytes) -> None:
+        """The job printed this; the values of its secrets are masked already."""
+        ...
+
+    def attended(self, why: str) -> None:
+        """Commands can be run inside from now on; else, as a code, why they can't."""
+        ...
+
+    def asks(self) -> list[dict[str, Json]]:
+        """What is asked of the job's attendant since the last call, one line each."""
+        ...
+
+    def told(self, line: Mapping[str, Json]) -> None:
+        """The attendant answered this; nothing of it is to be trusted."""
+        ...
+
+    def used(self, cpu_ms: int) -> None:
+        """Processor time of everything in the job so far."""
+        ...
+
+    def utilised(self, per_thousand: int) -> None:
+        """Mean real use of its devices at a look, where an instrument says so."""
+        ...
+
+
+class Silence:
+    """Hears nothing and asks for nothing; a `Live`."""
+
+    def printed(self, stream: Literal["stdout", "stderr"], data: bytes) -> None:
+        """Nothing is kept."""
+
+    def attended(self, why: str) -> None:
+        """Nobody asks."""
+
+    def asks(self) -> list[dict[str, Json]]:
+        """Nothing."""
+        return []
+
+    def told(self, line: Mapping[str, Json]) -> None:
+        """Nothing is kept."""
+
+    def used(self, cpu_ms: int) -> None:
+        """Nothing is kept."""
+
+    def utilised(self, per_thousand: int) -> None:
+        """Nothing is kept."""
+
+
+@runtime_checkable
 class Provider(Protocol):
     """Runs jobs for one kind of pool."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 import sys
@@ -71,9 +73,18 @@ def environment(_job: Job, outputs: Path) -> None:
     (outputs / "environment").write_text(json.dumps(dict(os.environ)))
 
 
+def confide(job: Job, outputs: Path) -> None:
+    """Print the secret that the argument ``variable`` names, write down only its digest."""
+    secret = os.environb[job["arguments"]["variable"].encode()]
+    print(json.dumps({"done": 1, "what": secret.decode()}))  # noqa: T201
+    for stream in (1, 2):
+        os.write(stream, b"it is " + secret + b", or " + base64.b64encode(secret) + b"\n")
+    (outputs / "digest").write_text(hashlib.sha256(secret).hexdigest())
+
+
 ACTIONS: dict[str, Callable[[Job, Path], None]] = {
     action.__name__: action
-    for action in (copy, fail, endure, burn, hoard, chatter, link, environment)
+    for action in (copy, fail, endure, burn, hoard, chatter, link, environment, confide)
 }
 """What it can be told to do."""
 

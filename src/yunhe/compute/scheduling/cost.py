@@ -18,9 +18,9 @@ class Share:
     """Paid in cash."""
 
 
-def device_ms_max(*, devices: int, wall_seconds_max: int) -> int:
-    """Device time to hold before a workload may run: the most it can use."""
-    return devices * wall_seconds_max * 1_000
+def device_ms_max(*, devices: int, wall_seconds_max: int, milli: int = 1_000) -> int:
+    """Device time to hold before a workload may run: the most it can use, of `milli` of each."""
+    return devices * wall_seconds_max * milli
 
 
 def cost(device_ms: int, *, price_minor_per_device_hour: int) -> int:

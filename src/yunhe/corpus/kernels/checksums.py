@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import mul
+
 _ID_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _ID_CHECKS = "10X98765432"
 _DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
@@ -73,6 +75,10 @@ def is_credit_code(text: str) -> bool:
     """
     if len(text) != 18 or any(character not in _USCC_ALPHABET for character in text):
         return False
-    pairs = zip(text, _USCC_WEIGHTS, strict=False)
-    total = sum(_USCC_ALPHABET.index(character) * weight for character, weight in pairs)
-    return _USCC_ALPHABET.index(text[17]) == (31 - total % 31) % 31
+    return credit_check(text[:17]) == text[17]
+
+
+def credit_check(first17: str) -> str:
+    """The last character of a credit code whose first 17 are given, all of its alphabet."""
+    total = sum(map(mul, map(_USCC_ALPHABET.index, first17), _USCC_WEIGHTS))
+    return _USCC_ALPHABET[(31 - total % 31) % 31]

@@ -1,141 +1,236 @@
-"""Near-duplicates, second half: candidate pairs from signatures, exact similarity, groups."""
+"""Near-duplicates, second half: exact similarity of two texts, and whom each document joins."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from yunhe.corpus.kernels.hashing import Hashes, mix
-from yunhe.corpus.kernels.shingles import BANDS, EMPTY, ROWS
+from yunhe.corpus.kernels.shingles import STRETCH, letters, room, runs, stretch
+from yunhe.corpus.kernels.utf8 import Utf8
+from yunhe.native.compiled import I4, I8, INT, OFFSETS, TEXT, U2, U8, inner, kernel
 
-Pairs = NDArray[np.int64]
-"""int64[k, 2]: two documents each, the smaller first."""
+MILLION = 1_000_000
+"""Similarities are whole millionths."""
 
-_HASH_BITS = np.uint64(40)
-_Whole = TypeVar("_Whole", np.int64, np.uint64)
-_CHUNK = 1 << 15  # pairs compared at a time, which bounds memory
-_ESTIMATE_SLACK = (
-    0.25  # five standard errors of 114 bins at .5, so that verification decides and not chance
-)
+_OWN, _SEEN, _STATES = np.uint64(1), np.uint64(2), np.uint64(3)
+_SPREAD, _SAMPLED_BY = np.uint64(20), np.uint64(40)
+_LOW = np.uint64(0xFFFFFFFF)
 
 
-def candidates(signatures: NDArray[np.uint32]) -> Pairs:
-    """Pairs that agree in a whole band: each document with the first and last one before it there.
+@inner
+def _slots(count: int) -> int:
+    size = np.int64(64)
+    while size < 2 * count:
+        size *= 2
+    return int(size)
 
-    Linear in the number of documents however large a bucket grows; groups come out the same,
-    because the members of a bucket are linked in a chain.
+
+@inner
+def _thinning(bytes_max: int) -> np.uint64:
+    """A mask: only runs with none of its bits in their hash are compared, to bound memory."""
+    bits = np.int64(0)
+    while bytes_max >> bits > STRETCH:
+        bits += 1
+    return ((np.uint64(1) << np.uint64(bits)) - np.uint64(1)) << _SAMPLED_BY
+
+
+@inner
+def _gathered(
+    data: NDArray[np.uint8],
+    start: int,
+    end: int,
+    fold: NDArray[np.uint16],
+    thin: np.uint64,
+    out: NDArray[np.uint64],
+) -> int:
+    """Runs of one text, those that ``thin`` leaves; returns how many."""
+    kept, at = np.int64(0), start
+    while at < end and (at == start or kept + STRETCH <= len(out)):
+        stop = stretch(data, at, end)
+        count = runs(data, at, stop, fold, out[kept:])
+        at = stop
+        if thin == np.uint64(0):
+            kept += count
+            continue
+        first = kept
+        for place in range(first, first + count):
+            if out[place] & thin == np.uint64(0):
+                out[kept] = out[place]
+                kept += 1
+    return int(kept)
+
+
+@inner
+def _compared(
+    left: NDArray[np.uint64],
+    lefts: int,
+    right: NDArray[np.uint64],
+    rights: int,
+    table: NDArray[np.uint64],
+) -> int:
+    """Similarity of two lists of runs, by a table of all runs of both.
+
+    An entry is a hash of 62 bits and two bits that say who has it; 0 is free.
     """
-    count = len(signatures)
-    if count < 2:
-        return np.empty((0, 2), np.int64)
-    found = [_in_band(signatures[:, band::BANDS], count) for band in range(BANDS)]
-    keys = _thinned(np.sort(np.concatenate(found)))
-    return np.stack([keys // count, keys % count], axis=1)
+    size = _slots(lefts + rights)
+    mask = np.uint64(size - 1)
+    table[:size] = 0
+    union, common = np.int64(0), np.int64(0)
+    for turn in range(lefts + rights):
+        own = turn < lefts
+        run = (left[turn] if own else right[turn - lefts]) & ~_STATES
+        at = (run >> _SPREAD) & mask
+        while table[at] != np.uint64(0) and table[at] & ~_STATES != run:
+            at = (at + np.uint64(1)) & mask
+        if table[at] == np.uint64(0):
+            table[at] = run | (_OWN if own else _SEEN)
+            union += 1
+        elif not own and table[at] & _STATES == _OWN:
+            table[at] = run | _STATES
+            common += 1
+    return int(common * MILLION // union) if union else 0
 
 
-def _in_band(columns: NDArray[np.uint32], count: int) -> NDArray[np.int64]:
-    key = np.zeros(count, np.uint64)
-    for row in range(ROWS):
-        key = mix(key ^ columns[:, row].astype(np.uint64)) + np.uint64(row)
-    rows = np.flatnonzero((columns != EMPTY).any(axis=1))
-    order = rows[np.argsort(key[rows], kind="stable")]
-    ordered = key[order]
-    same = np.zeros(len(order), np.bool_)
-    same[1:] = ordered[1:] == ordered[:-1]
-    heads = np.flatnonzero(~same)
-    head_of = order[heads[np.cumsum(~same) - 1]] if len(order) else order
-    at = np.flatnonzero(same)
-    previous, head, here = order[at - 1], head_of[at], order[at]
-    return np.concatenate([previous * count + here, head * count + here])
+@inner
+def _likeness(
+    data: NDArray[np.uint8], offsets: NDArray[np.int64], fold: NDArray[np.uint16],
+    one: int, other: int, left: NDArray[np.uint64], right: NDArray[np.uint64],
+    table: NDArray[np.uint64],
+) -> int:  # fmt: skip
+    """Similarity of two texts."""
+    start, end, begin, stop = offsets[one], offsets[one + 1], offsets[other], offsets[other + 1]
+    thin = _thinning(max(end - start, stop - begin))
+    lefts = _gathered(data, start, end, fold, thin, left)
+    rights = _gathered(data, begin, stop, fold, thin, right)
+    return _compared(left, lefts, right, rights, table)
 
 
-def estimated(pairs: Pairs, signatures: NDArray[np.uint32], similarity_min: float) -> Pairs:
-    """The pairs whose signatures do not rule out a similarity of ``similarity_min``."""
-    kept = [
-        chunk[
-            (signatures[chunk[:, 0]] == signatures[chunk[:, 1]]).mean(axis=1)
-            >= similarity_min - _ESTIMATE_SLACK
-        ]
-        for chunk in _chunks(pairs)
-    ]
-    return np.concatenate(kept) if kept else pairs
+@inner
+def _desk(
+    offsets: NDArray[np.int64],
+) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint64]]:
+    """Room for the runs of two texts and for their table."""
+    most = room(offsets)
+    most = 3 * most if most == STRETCH else most
+    return (
+        np.empty(most, np.uint64),
+        np.empty(most, np.uint64),
+        np.empty(_slots(2 * most), np.uint64),
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class Sets:
-    """The runs of every document, each once and in order, one document after the other."""
-
-    members: Hashes
-    """uint64[m]: 24 bits of document, 40 bits of hash."""
-    starts: NDArray[np.int64]
-    """int64[n + 1]: where each document's runs begin."""
-
-    @classmethod
-    def of(cls, hashes: Hashes, documents: NDArray[np.int64], count: int) -> Sets:
-        """The sets of ``count`` documents from runs as `shingles` gives them."""
-        # Sorted, then thinned out: numpy's own unique goes by a hash table, which is far slower
-        # here.
-        members = _thinned(np.sort(_keyed(documents, hashes)))
-        sizes = np.bincount((members >> _HASH_BITS).astype(np.int64), minlength=count)
-        return cls(members, np.concatenate([[0], np.cumsum(sizes)]))
-
-    def similarities(self, pairs: Pairs) -> NDArray[np.float64]:
-        """float64[k]: exact Jaccard similarity of each pair. Cost: about 100 ns a run compared."""
-        documents = pairs.reshape(-1)
-        lengths = (self.starts[1:] - self.starts[:-1])[documents]
-        ends = np.cumsum(lengths)
-        total = int(ends[-1]) if len(ends) else 0
-        places = np.arange(total) - np.repeat(ends - lengths - self.starts[documents], lengths)
-        owners = np.repeat(np.arange(len(documents)) // 2, lengths)
-        both = np.sort(_keyed(owners, self.members[places] << (np.uint64(64) - _HASH_BITS)))
-        shared = both[1:][both[1:] == both[:-1]] >> _HASH_BITS
-        common = np.bincount(shared.astype(np.int64), minlength=len(pairs))
-        union = lengths[0::2] + lengths[1::2] - common
-        similarity: NDArray[np.float64] = common / np.maximum(union, 1)
-        return similarity
+@kernel(TEXT, OFFSETS, U2, I8, I8)
+def _similarities(
+    data: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+    fold: NDArray[np.uint16],
+    pairs: NDArray[np.int64],
+    out: NDArray[np.int64],
+) -> None:
+    left, right, table = _desk(offsets)
+    for at in range(len(out)):
+        one, other = pairs[2 * at], pairs[2 * at + 1]
+        out[at] = _likeness(data, offsets, fold, int(one), int(other), left, right, table)
 
 
-def _keyed(owners: NDArray[np.int64], hashes: Hashes) -> Hashes:
-    """One sortable number for owner and hash; 40 bits of hash keep a document's runs apart."""
-    return (owners.astype(np.uint64) << _HASH_BITS) | (hashes >> (np.uint64(64) - _HASH_BITS))
+def similarities(texts: Utf8, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """int64[k]: exact Jaccard similarity of the texts' runs for each pair, in millionths.
+
+    Of a pair with a text over 1 MiB a fixed sample of the runs is compared, 2¹⁹ or more.
+    Shapes: ``pairs``: int64[k, 2], numbers of texts.
+    """
+    out = np.empty(len(pairs), np.int64)
+    _similarities(texts.data, texts.offsets, letters(), pairs.reshape(-1), out)
+    return out
 
 
-def _thinned(ordered: NDArray[_Whole]) -> NDArray[_Whole]:
-    """Each value of a sorted array once."""
-    new = np.ones(len(ordered), np.bool_)
-    new[1:] = ordered[1:] != ordered[:-1]
-    return ordered[new]
+@inner
+def found(parents: NDArray[np.int64], document: int) -> int:
+    """The first document of a group; shortens the way to it."""
+    while parents[document] != document:
+        parents[document] = parents[parents[document]]
+        document = parents[document]
+    return document
 
 
-def _chunks(pairs: Pairs) -> list[Pairs]:
-    return [pairs[at : at + _CHUNK] for at in range(0, len(pairs), _CHUNK)]
+@inner
+def _among(tried: NDArray[np.int64], tries: int, document: int) -> bool:
+    place = 0
+    while place < tries and tried[place] != document:
+        place += 1
+    return place < tries
 
 
-def linked(pairs: Pairs, sets: Sets, similarity_min: float) -> NDArray[np.int64]:
-    """int64[n]: the smallest member of each document's group, linked by pairs alike enough.
+@inner
+def _place(documents: NDArray[np.int64], document: np.int64) -> int:
+    """Where a document is; numba's own search would be loaded at every start."""
+    low, high = 0, len(documents)
+    while low < high:
+        middle = (low + high) // 2
+        if documents[middle] < document:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@kernel(TEXT, OFFSETS, U2, I8, U8, INT, I8, I4)
+def join_first(
+    data: NDArray[np.uint8], offsets: NDArray[np.int64], fold: NDArray[np.uint16],
+    documents: NDArray[np.int64], pairs: NDArray[np.uint64], least: int,
+    parents: NDArray[np.int64], scores: NDArray[np.int32],
+) -> None:  # fmt: skip
+    """Each later document joins the first group whose first document it is alike enough.
+
+    ``parents`` (int64[all], each document its own at first) and ``scores`` are filled in. A
+    document is compared with the first document of each neighbour's group and with nobody else;
+    one that has joined stays, so pairs may come in several calls, in order.
+    Shapes: ``documents``: int64[texts], sorted, the number of each text; ``pairs``: uint64[k]
+    sorted, later << 32 | earlier; ``least``: millionths.
+    """
+    left, right, table = _desk(offsets)
+    tried = np.empty(len(pairs), np.int64)
+    before, tries, done = np.int64(-1), np.int64(0), False
+    for at in range(len(pairs)):
+        later = np.int64(pairs[at] >> np.uint64(32))
+        if later != before:
+            before, tries, done = later, np.int64(0), parents[later] != later
+        first = parents[np.int64(pairs[at] & _LOW)]
+        if done or _among(tried, int(tries), first):
+            continue
+        tried[tries] = first
+        tries += 1
+        one, other = _place(documents, later), _place(documents, first)
+        likeness = _likeness(data, offsets, fold, int(one), int(other), left, right, table)
+        if likeness >= least:
+            parents[later], scores[later], done = first, np.int32(likeness // 10_000), True
+
+
+@kernel(TEXT, OFFSETS, U2, I8, U8, INT, I8, I4)
+def link(
+    data: NDArray[np.uint8], offsets: NDArray[np.int64], fold: NDArray[np.uint16],
+    documents: NDArray[np.int64], pairs: NDArray[np.uint64], least: int,
+    parents: NDArray[np.int64], scores: NDArray[np.int32],
+) -> None:  # fmt: skip
+    """Every pair that is alike enough shares a group; arguments as those of `join_first`.
 
     A pair within a group that stands already is not compared: it could not change the groups.
     """
-    label = np.arange(len(sets.starts) - 1, dtype=np.int64)
-    for chunk in _chunks(pairs):
-        between = chunk[label[chunk[:, 0]] != label[chunk[:, 1]]]
-        label = merged(label, between[sets.similarities(between) >= similarity_min])
-    return label
+    left, right, table = _desk(offsets)
+    for at in range(len(pairs)):
+        later, earlier = np.int64(pairs[at] >> np.uint64(32)), np.int64(pairs[at] & _LOW)
+        group, joined = found(parents, int(later)), found(parents, int(earlier))
+        if group == joined:
+            continue
+        one, other = _place(documents, later), _place(documents, earlier)
+        likeness = _likeness(data, offsets, fold, int(one), int(other), left, right, table)
+        if likeness >= least:
+            parents[max(group, joined)] = min(group, joined)
+            scores[later] = max(scores[later], np.int32(likeness // 10_000))
 
 
-def merged(label: NDArray[np.int64], pairs: Pairs) -> NDArray[np.int64]:
-    """The groups after linking pairs; ``label`` gives each document the smallest of its group."""
-    label = label.copy()
-    while len(pairs):
-        ends = label[pairs]
-        apart = ends[:, 0] != ends[:, 1]
-        if not apart.any():
-            break
-        pairs, ends = pairs[apart], ends[apart]
-        np.minimum.at(label, ends.max(axis=1), ends.min(axis=1))
-        while (label[label] != label).any():
-            label = label[label]
-    return label
+@kernel(I8)
+def flatten(parents: NDArray[np.int64]) -> None:
+    """Each document's first, instead of a step on the way to it."""
+    for document in range(len(parents)):
+        parents[document] = found(parents, document)

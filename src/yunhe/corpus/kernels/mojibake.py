@@ -1,61 +1,118 @@
 """Text that was read in a wrong encoding, found by its rare characters and read again."""
 
+# ruff: noqa: PLR1714 - in a kernel each comparison costs, a tuple more
+
 from __future__ import annotations
 
 import re
-from functools import cache, partial
+import unicodedata
+from importlib.metadata import version
 
+import ftfy
 import numpy as np
 from numpy.typing import NDArray
 
 from yunhe.corpus.encoding import plausible
-from yunhe.corpus.kernels.joined import OUTSIDE
+from yunhe.corpus.kernels.classes import (
+    ACCENT,
+    CYRILLIC,
+    HANZI,
+    INVISIBLE,
+    KANA,
+    MISREAD,
+    PRIVATE,
+    RARE,
+)  # fmt: skip
+from yunhe.corpus.kernels.measures import Measures, total
+from yunhe.native.compiled import OFFSETS, TEXT, U1, inner, kernel
 
-KINDS = ("utf8_as_latin1", "gbk_as_latin1", "utf8_as_gbk")
-"""What had happened to a text: UTF-8 or GBK read as Latin-1, UTF-8 read as GBK."""
+KINDS = (
+    "utf8_as_latin1",
+    "gbk_as_latin1",
+    "utf8_as_gbk",
+    "utf8_twice",
+    "latin_misread",
+    "composed",
+)
+"""What had happened to a text: UTF-8 or GBK read as Latin-1, UTF-8 read as GBK, UTF-8 read as
+Latin-1 twice; a part in Latin letters misread (ftfy); letters apart from their accents."""
+FTFY = version("ftfy")
+"""Its version; part of what the step goes by."""
+MANGLED, APART = 1, 2
+"""What `signs` says of a text: bits."""
 
 _CP1252 = "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"
 _LATIN_RUN = re.compile(f"[\u0080-\u00ff{_CP1252}\ufffd]{{2,}}")
+_HANZI_RUN = re.compile("[\u4e00-\u9fff]{2,}")
+_APART = re.compile("[A-Za-z\u00c0-\u024f\u0400-\u04ff][\u0300-\u036f]+")
 _LOST_BYTE = 0xFF  # no encoding of ours uses it, so it decodes to U+FFFD again
 _TO_BYTE = (
     {ord(c): c.encode("cp1252")[0] for c in _CP1252}
     | {code: code for code in range(128, 256)}
     | {0xFFFD: _LOST_BYTE}
 )
+_BLOCK = 64
 _LATIN_MIN, _LATIN_PERCENT_MIN = 4, 30
-_RARE_MIN, _RARE_PERCENT_MIN = 2, 30
+_RARE_MIN, _RARE_PERCENT_MIN = 2, 20
 _LOST_PERCENT_MAX = 40
+_NATIVE_MAX = 8
 
 
-@cache
-def _suspicious() -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """bool[65536] twice: accented Latin letters; hanzi outside GB 2312, typical of misread text."""
-    latin = np.zeros(65536, np.bool_)
-    latin[0x80:0x100] = True
-    rare = np.zeros(65536, np.bool_)
-    rare[0x3400:0xA000] = True
-    rare[0xE000:0xF900] = True  # GB18030 maps unassigned pairs to the private area
-    cells = bytes(
-        b for lead in range(0xB0, 0xF8) for trail in range(0xA1, 0xFF) for b in (lead, trail)
+def suspects(measures: Measures) -> NDArray[np.bool_]:
+    """bool[n]: texts with enough strange characters to be worth reading again as Chinese."""
+    accents = total(measures, (ACCENT, MISREAD, INVISIBLE))
+    odd = total(measures, (RARE, PRIVATE))
+    beyond = total(measures, (*HANZI, KANA, CYRILLIC, PRIVATE))
+    read_latin = (accents >= _LATIN_MIN) & (
+        accents * 100 >= _LATIN_PERCENT_MIN * (accents + beyond)
     )
-    rare[[ord(character) for character in cells.decode("gb2312", errors="ignore")]] = False
-    return latin, rare
-
-
-def suspects(codes: NDArray[np.uint16], starts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """int64[k]: documents with enough strange characters to be worth reading again.
-
-    Shapes: ``codes``: uint16[m]; ``starts``: int64[n + 1], each document ending in a separator.
-    """
-    if len(starts) < 2:
-        return np.empty(0, np.int64)
-    latin, rare = _suspicious()
-    beyond = np.add.reduceat(codes > 0x7F, starts[:-1], dtype=np.int64)
-    accents = np.add.reduceat(latin[codes], starts[:-1], dtype=np.int64)
-    odd = np.add.reduceat(rare[codes] | (codes == OUTSIDE), starts[:-1], dtype=np.int64)
-    read_latin = (accents >= _LATIN_MIN) & (accents * 100 >= _LATIN_PERCENT_MIN * beyond)
     read_gbk = (odd >= _RARE_MIN) & (odd * 100 >= _RARE_PERCENT_MIN * beyond)
-    return np.flatnonzero(read_latin | read_gbk)
+    return read_latin | read_gbk
+
+
+@inner
+def _without(data: NDArray[np.uint8], at: int) -> bool:
+    """Whether a block of bytes holds no lead of U+00C0 to U+037F but of U+0100 to U+02FF; SIMD."""
+    block = data[at : at + _BLOCK]
+    odd = np.uint8(0)
+    for k in range(_BLOCK):
+        odd |= np.uint8((block[k] == 0xC3) | (block[k] == 0xCC) | (block[k] == 0xCD))
+    return bool(odd == 0)
+
+
+@inner
+def _sign(data: NDArray[np.uint8], at: int) -> int:
+    """What the bytes at ``at`` say: `MANGLED`, `APART` or 0."""
+    byte, second = data[at], data[at + 1]
+    third = data[at + 2] if at + 2 < len(data) else np.uint8(0)
+    if byte == 0xCC or (byte == 0xCD and second <= 0xAF):
+        return APART
+    if byte != 0xC3 or second < 0x82 or second > 0xB4:
+        return 0
+    continues = third == 0xC2 or third == 0xE2 or third == 0xC5 or third == 0xC6 or third == 0xCB
+    return MANGLED if continues else 0
+
+
+@kernel(TEXT, OFFSETS, U1)
+def signs(data: NDArray[np.uint8], offsets: NDArray[np.int64], found: NDArray[np.uint8]) -> None:
+    """Write to ``found`` what each text shows: bits `MANGLED` and `APART`.
+
+    The former is what UTF-8 read as Latin-1 or as Windows-1252 always has: a letter of U+00C2 to
+    U+00F4 before a character that stands for a byte from 0x80 to 0xBF. Ordinary French has that at
+    times, so it is a suspicion and no more. The latter is an accent apart from its letter.
+    """
+    document, at, end = 0, offsets[0], offsets[-1] - 1
+    while at < end:
+        while at + _BLOCK <= end and _without(data, at):
+            at += _BLOCK
+        stop = min(end, at + _BLOCK)
+        while at < stop:
+            sign = _sign(data, at)
+            if sign != 0:
+                while offsets[document + 1] <= at:
+                    document += 1
+                found[document] |= np.uint8(sign)
+            at += 1
 
 
 def reread(text: str) -> tuple[str, str] | None:
@@ -65,13 +122,34 @@ def reread(text: str) -> tuple[str, str] | None:
     may lose characters that the wrong reading had already lost; they become U+FFFD.
     """
     for kind, encoding, errors in _LATIN_READINGS:
-        changed = _LATIN_RUN.sub(partial(_as, encoding=encoding, errors=errors), text)
-        if changed != text and _believable(changed):
+        changed, pieces = _read_again(text, encoding, errors)
+        if pieces and _believable("".join(pieces)) and _together(pieces, text):
             return changed, kind
+        if pieces and kind == "utf8_as_latin1" and errors == "strict":
+            again, pieces = _read_again(changed, encoding, errors)
+            if pieces and _believable("".join(pieces)) and _together(pieces, text):
+                return again, "utf8_twice"
     again = text.encode("gb18030", errors="replace").decode("utf-8", errors="replace")
     if again != text and _believable(again):
         return again, "utf8_as_gbk"
     return None
+
+
+def mended(text: str) -> str:
+    """The text with each line in Latin letters that was misread put right.
+
+    Source: ftfy's `fix_encoding`, which knows what misreadings look like; nothing else of ftfy is
+    used, because its other fixes turn Chinese punctuation and quotation marks into those of ASCII.
+    """
+    return "".join(
+        line if line.isascii() else ftfy.fix_encoding(line)
+        for line in text.splitlines(keepends=True)
+    )
+
+
+def composed(text: str) -> str:
+    """The text with accents put on their letters (NFC of those alone)."""
+    return _APART.sub(lambda run: unicodedata.normalize("NFC", run.group()), text)
 
 
 _LATIN_READINGS = (
@@ -81,12 +159,31 @@ _LATIN_READINGS = (
 )
 
 
-def _as(run: re.Match[str], *, encoding: str, errors: str) -> str:
-    data = bytes(_TO_BYTE[ord(character)] for character in run.group())
-    try:
-        return data.decode(encoding, errors)
-    except UnicodeDecodeError:
-        return run.group()
+def _read_again(text: str, encoding: str, errors: str) -> tuple[str, list[str]]:
+    """The text with its Latin runs read in another encoding, and what those became."""
+    pieces: list[str] = []
+
+    def read(run: re.Match[str]) -> str:
+        data = bytes(_TO_BYTE[ord(character)] for character in run.group())
+        try:
+            pieces.append(data.decode(encoding, errors))
+        except UnicodeDecodeError:
+            return run.group()
+        return pieces[-1]
+
+    return _LATIN_RUN.sub(read, text), pieces
+
+
+def _together(pieces: list[str], text: str) -> bool:
+    """Whether the hanzi that came out stand together, and are no ornament in a text of hanzi.
+
+    Accents of French, read as GBK, become hanzi one by one; those of Chinese stand together. A few
+    Latin signs in a Chinese text are a face or a unit, and no Chinese that was misread.
+    """
+    runs = [len(run) for piece in pieces for run in _HANZI_RUN.findall(piece)]
+    ours = sum(1 for piece in pieces for letter in piece if "\u4e00" <= letter <= "\u9fff")
+    native = sum(1 for letter in text if "\u4e00" <= letter <= "\u9fff")
+    return 2 * sum(runs) >= ours >= min(native, _NATIVE_MAX)
 
 
 def _believable(text: str) -> bool:

@@ -18,7 +18,6 @@ Table = NDArray[np.uint16]
 _SPACES = "\u00a0\u2002\u2003\u2007\u2009\u200b\u200c\u200d\u202f\u2060\u3000\ufeff\t"
 _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u30fc\uff0d\ufe63\ufe58"
 _DOTS = "\u00b7\u2022\u2027\u30fb\uff65\u2219\u22c5"
-NUMERALS = "〇零○０ 一壹幺 二贰两 三叁 四肆 五伍 六陆 七柒 八捌 九玖"
 NUMERALS = "〇零○一壹幺二贰两三叁四肆五伍六陆七柒八捌九玖"
 """Chinese numerals that stand for one digit each when a number is spelt out."""
 
@@ -32,8 +31,3 @@ def half_width() -> Table:
         for character in characters:
             table[ord(character)] = ord(plain)
     return table
-
-
-def as_text(shadow: NDArray[np.uint16]) -> str:
-    """The shadow as a string of the same length."""
-    return shadow.tobytes().decode("utf-16-le", errors="replace")

@@ -1,4 +1,4 @@
-"""The words by which names and addresses are recognised, read from ``lexicons/people.txt``."""
+"""The words by which names are recognised, read from ``lexicons/people.txt``."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
+from yunhe.corpus.kernels.grams import scrambled
+from yunhe.corpus.kernels.people import BITS, FLAGS, WORD_MAX, Tables
+from yunhe.corpus.personal.tagger.words import FIRST, LAST, words
 from yunhe.kernel.canonical import sha256
 
 _DATA = (files("yunhe.corpus") / "lexicons" / "people.txt").read_bytes()
 DIGEST = sha256(_DATA)
 """Of the file, for the pipeline's digest."""
+SLOTS = 1 << 13
+"""Of a table of words: a power of two, several times the words there are."""
 
 
 def _sections() -> dict[str, list[str]]:
@@ -27,50 +32,49 @@ def _sections() -> dict[str, list[str]]:
 
 
 _LISTS = _sections()
-
-
-def _characters(name: str) -> frozenset[str]:
-    return frozenset("".join(_LISTS[name]))
-
-
-SURNAMES = _characters("surnames")
+SURNAMES = frozenset("".join(_LISTS["surnames"]))
 """Single surnames."""
 COMPOUND_SURNAMES = frozenset(_LISTS["compound_surnames"])
 """Surnames of two characters."""
-DOUBTFUL_SURNAMES = _characters("doubtful_surnames")
-"""Surnames that are everyday characters as well: before a title they count only after a pause."""
-FUNCTION_SURNAMES = _characters("function_surnames")
-"""Surnames that are function words far more often: only a plain statement makes them names."""
-NOT_NAMES = frozenset(_LISTS["not_names"])
-"""Words that begin like a name and are none."""
-NOT_GIVEN = _characters("not_given")
-"""Characters that given names hardly ever have; a name ends before them."""
-GIVEN = _characters("given")
-"""Characters common in given names."""
-STRONG_WORDS = tuple(_LISTS["strong_words"])
-"""After these a surname starts a name unless what follows says otherwise; regular expressions."""
-WEAK_WORDS = tuple(_LISTS["weak_words"])
-"""After these a name must also end where one can end, or be made of `GIVEN`."""
-TITLES = tuple(_LISTS["titles"])
-"""Words after a surname that make it somebody's."""
-NOT_TITLED = frozenset(_LISTS["not_titled"])
-"""Two characters before a title that end like a surname and are none."""
-CITIES = tuple(_LISTS["cities"])
-"""Provinces and larger cities, where an address may begin."""
-ADDRESS_LEADS = tuple(_LISTS["address_leads"])
-"""Words before an address that are not part of it."""
-NAME_ENDS = tuple(_LISTS["name_ends"])
-"""Words that go on about a person, so that a name ends before them."""
-
-
-def either(words: tuple[str, ...]) -> str:
-    """A pattern for any of the words, the longest first."""
-    return "|".join(sorted(words, key=lambda word: (-len(word), word)))
 
 
 @cache
-def table(characters: frozenset[str]) -> NDArray[np.bool_]:
-    """bool[65536]: whether a code is one of ``characters``."""
-    flags = np.zeros(65536, np.bool_)
-    flags[[ord(character) for character in characters]] = True
-    return flags
+def tables() -> Tables:
+    """The lists, read once."""
+    flags = np.zeros(LAST - FIRST + 1, np.uint8)
+    for bit, name in enumerate(FLAGS):
+        for character in set("".join(_LISTS[name])):
+            flags[ord(character) - FIRST] |= 1 << bit
+    starting: dict[int, int] = {}
+    ending: dict[int, int] = {}
+    for bit, name in enumerate(BITS):
+        for word in _LISTS[name]:
+            first, last = packed(word[:WORD_MAX]), packed(word[-WORD_MAX:][::-1], reverse=True)
+            starting[first] = starting.get(first, 0) | 1 << bit
+            ending[last] = ending.get(last, 0) | 1 << bit
+    known = words()
+    return Tables(known.odds, known.marks, flags, *_table(starting), *_table(ending))
+
+
+def packed(word: str, *, reverse: bool = False) -> int:
+    """Up to four characters in one number: the first lowest, or highest where ``reverse``."""
+    value = 0
+    for character in word if reverse else reversed(word):
+        value = value << 16 | ord(character)
+    return value
+
+
+def _table(lists: dict[int, int]) -> tuple[NDArray[np.uint64], NDArray[np.uint16]]:
+    keys, bits = np.zeros(SLOTS, np.uint64), np.zeros(SLOTS, np.uint16)
+    for word, said in sorted(lists.items()):
+        at = _slot(word)
+        while keys[at]:
+            at = (at + 1) % SLOTS
+        keys[at], bits[at] = word, said
+    return keys, bits
+
+
+def _slot(word: int) -> int:
+    with np.errstate(over="ignore"):
+        mixed = getattr(scrambled, "py_func", scrambled)(word)
+    return int(mixed) % SLOTS

@@ -5,15 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-import numpy as np
-
-from yunhe.corpus.personal import lexicon
-from yunhe.corpus.personal.hits import Buffer, Hit
+from yunhe.corpus.personal.details import sections
+from yunhe.corpus.personal.windows import Shadow, Sighting
 
 _REACH = 44  # characters before a house number that may belong to its address
 _GAP = 8  # characters between a street and the number on it, e.g. the name of an estate
-_NUMBER_END = frozenset("0123456789ABCDEFGHabcdefgh一二三四五六七八九十甲乙丙丁")
-_UNIT_START = frozenset("号栋幢座弄室单组队")
 _NUMBER = (
     r"(?:[0-9]{1,5}[A-Ha-h]?|[A-Ha-h][0-9]{0,4}|[一二三四五六七八九十百]{1,4}|[甲乙丙丁])"
     r"(?:-[0-9]{1,4}){0,3}"
@@ -42,16 +38,21 @@ _NO_GAP = re.compile(r"[的了在是有我要到没不都还就和与把被让�
 _AREA = re.compile(
     r"[\u4e00-\u9fff]{2,}?(?:省|市|自治区|自治州|县|(?<![小社一二三四五六七八九])区|旗|街道|镇|乡)"
 )
-_LEADS = re.compile(lexicon.either(lexicon.ADDRESS_LEADS))
+
+
+def _either(name: str) -> str:
+    """A pattern for any word of a list, the longest first."""
+    return "|".join(sorted(sections()[name], key=lambda word: (-len(word), word)))
+
+
+_LEADS = re.compile(_either("address_leads"))
 _LABEL = re.compile(
     r"(家庭住址|居住地址|登记地址|收货地址|家庭地址|户籍地址|联系地址|住址|地址"
     r"|家住|现住|居住在|居住于|住在)"
     r"(?P<says>[:是为在]{0,2}) ?(?P<place>[\u4e00-\u9fff0-9A-Za-z\-]{4,40})"
 )
 _NO_PLACE = re.compile(r"这|那|哪|自己|他|她|它|我|你|您|一|离|同|别人|人家|酒店|宾馆")
-_CITY = re.compile(
-    f"(?:{lexicon.either(lexicon.CITIES)})[省市]|内蒙古|广西壮族|宁夏回族|新疆维吾尔"
-)
+_CITY = re.compile(f"(?:{_either('cities')})[省市]|内蒙古|广西壮族|宁夏回族|新疆维吾尔")
 _NAME_CHARACTERS = 4
 _UNIT = re.compile(f"{_STREET.pattern}|[省市县区镇乡]|街道|自治")
 _ROAD = re.compile(r"(?<!马)路|街|大道|巷|胡同|(?<!新)村|道$|弄$")
@@ -60,56 +61,53 @@ _FLAT = re.compile(r"室|单元.*[0-9]|[0-9]{3,4}$|[户房]|-")
 _CHAIN = re.compile(r"[0-9]{1,3}-[0-9]{1,2}-[0-9]{3,4}(?![0-9\-])")
 
 
-def find(buffer: Buffer) -> Iterator[Hit]:
-    """Street or estate with a door's number, and the place named after words such as 住址."""
-    half, codes = buffer.half, buffer.codes
-    unit, number = lexicon.table(_UNIT_START), lexicon.table(_NUMBER_END)
-    candidates = np.flatnonzero(unit[codes[1:]] & number[codes[:-1]]) + 1
-    reached = 0
-    for at in candidates.tolist():
-        if at >= reached:
-            hit = _door(buffer, half, at)
-            if hit:
-                reached = hit.end
-                yield hit
-    yield from _chained(buffer, half)
-    for found in _LABEL.finditer(half):
-        yield from _labelled(found)
-
-
-def _chained(buffer: Buffer, half: str) -> Iterator[Hit]:
-    for found in _CHAIN.finditer(half):
-        head = _head(buffer, found.start())
-        if _CLOSE_STREET.search(head) or _STREET.search(head[-2:]):
-            start = found.start() - len(head) + start_of(head)
-            yield Hit(start, found.end(), "ADDRESS", 85, "layout")
-
-
-def _head(buffer: Buffer, at: int) -> str:
-    """The words before ``at`` up to the last pause."""
-    before = buffer.before(at, _REACH)
-    pauses = list(_PAUSES.finditer(before))
-    return before[pauses[-1].end() :] if pauses else before
-
-
-def _door(buffer: Buffer, half: str, at: int) -> Hit | None:
-    before = _head(buffer, at)
+def doors(shadow: Shadow, start: int, end: int) -> Iterator[Sighting]:
+    """A street or estate with a door's number, whose unit (号, 栋 …) is the candidate."""
+    del end
+    before = _head(shadow, start)
     number = _NUMBER_BEFORE.search(before)
     if not number:
-        return None
+        return
     head = before[: number.start()]
-    door = _DOOR.match(half, at - len(number.group()))
-    if not door or not _leads_to_door(head, half[at], number.group()):
-        return None
-    if _DAY.search(head) or _NOT_DOORS.match(half, at + (half[at] == "号")):
-        return None
+    text = number.group() + shadow.after(start, _REACH)
+    unit = len(number.group())
+    door = _DOOR.match(text)
+    if not door or not _leads_to_door(head, text[unit], number.group()):
+        return
+    if _DAY.search(head) or _NOT_DOORS.match(text, unit + (text[unit] == "号")):
+        return
     begin = start_of(head)
     # A building alone is no door: it takes a street, a flat, or the district it lies in.
     narrow = _ROAD.search(head) or _FLAT.search(door.group()) or _AREA.search(head[begin:])
-    if len(head) - begin < 2 or not narrow:
-        return None
-    start = at - len(before) + begin
-    return Hit(start, door.end(), "ADDRESS", 85, "layout")
+    if len(head) - begin >= 2 and narrow:
+        origin = start - unit
+        yield Sighting(start - len(before) + begin, origin + door.end(), "ADDRESS", 85, "layout")
+
+
+def chained(shadow: Shadow, start: int, end: int) -> Iterator[Sighting]:
+    """An estate with building, unit and flat as three numbers, the candidate."""
+    found = _CHAIN.match(shadow.after(start, end - start + 1))
+    head = _head(shadow, start) if found else ""
+    if found and (_CLOSE_STREET.search(head) or _STREET.search(head[-2:])):
+        begin = start - len(head) + start_of(head)
+        yield Sighting(begin, start + found.end(), "ADDRESS", 85, "layout")
+
+
+def labelled(shadow: Shadow, start: int, end: int) -> Iterator[Sighting]:
+    """The place named behind a word such as 住址 that ends with the candidate."""
+    del start
+    before = shadow.before(end, 4)
+    text = before + shadow.after(end, _REACH + 4)
+    for found in _LABEL.finditer(text, 0, len(text)):
+        if found.start() < len(before) <= found.end(1):
+            yield from _labelled(found, end - len(before))
+
+
+def _head(shadow: Shadow, at: int) -> str:
+    """The words before ``at`` up to the last pause."""
+    before = shadow.before(at, _REACH)
+    pauses = list(_PAUSES.finditer(before))
+    return before[pauses[-1].end() :] if pauses else before
 
 
 def _leads_to_door(head: str, unit: str, number: str) -> bool:
@@ -144,7 +142,7 @@ def start_of(head: str) -> int:
     return begin
 
 
-def _labelled(found: re.Match[str]) -> Iterator[Hit]:
+def _labelled(found: re.Match[str], origin: int) -> Iterator[Sighting]:
     place = found.group("place")
     if _NO_PLACE.match(place):
         return
@@ -154,5 +152,6 @@ def _labelled(found: re.Match[str]) -> Iterator[Hit]:
     explicit = found.group(1).endswith("址") and found.group("says")
     within_area = areas and (streets or doors or (explicit and len(areas) > 1))
     if within_area or (streets and (doors or explicit)):
-        start = found.start("place")
-        yield Hit(start, start + max(doors + areas + streets), "ADDRESS", 80, "context")
+        start = origin + found.start("place")
+        end = start + max(doors + areas + streets)
+        yield Sighting(start, end, "ADDRESS", 80, "context")

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from yunhe.corpus.domain import Columns
-from yunhe.corpus.encoding import CLEAN, recover
-from yunhe.corpus.errors import column_missing, input_faulty, place
+from yunhe.corpus.encoding import CLEAN, as_utf8, recover, worse
+from yunhe.corpus.errors import Named, column_missing, input_faulty, place
 from yunhe.corpus.readers.blocks import LINE_BYTES_MAX, Block, QuotedCut, Stream, blocks
-from yunhe.corpus.readers.parsed import Parsed, Rows, Task, from_columns, refused
+from yunhe.corpus.readers.parsed import Opened, Parsed, Rows, Task, from_columns, refused
 from yunhe.kernel.errors import Finding
 
 # The module's own bound of 128 KiB for a field is process-wide; ours is the bound on records.
 csv.field_size_limit(LINE_BYTES_MAX)
+_ODD = re.compile("[\0\udc80-\udcff]")  # NUL, and bytes that could not be read
 
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    path: Path
+    path: Named
     columns: Columns
     encoding: str
     header: tuple[str, ...]
@@ -33,8 +34,8 @@ class _Layout:
 
 
 def tasks(
-    path: Path, stream: Stream, columns: Columns, *, head: bytes, encoding: str, delimiter: str
-) -> Iterator[Task]:
+    path: Named, stream: Stream, columns: Columns, *, head: bytes, encoding: str, delimiter: str
+) -> Opened:
     """One task for each block of the stream; the first record names the columns.
 
     Errors: `Invalid` ``corpus.input_faulty`` at once when a mapped column is missing or named
@@ -61,7 +62,7 @@ def tasks(
             ):  # most likely a quotation mark never closed: what follows is not to be trusted
                 return
 
-    return each()
+    return Opened(each(), tuple(header))
 
 
 def _parse(block: Block, layout: _Layout, *, skip: int) -> Parsed:
@@ -71,11 +72,11 @@ def _parse(block: Block, layout: _Layout, *, skip: int) -> Parsed:
 
 
 def _in_bulk(block: Block, layout: _Layout, *, skip: int) -> Parsed | None:
-    try:
-        text = block.data.decode(layout.encoding)
-    except UnicodeDecodeError:
+    if b"\0" in block.data:
         return None
-    data = block.data if layout.encoding == "utf-8" else text.encode()
+    data = as_utf8(block.data, layout.encoding)
+    if data is None:
+        return None
     columns = layout.columns
     wanted = [name for name in (columns.id, columns.text, columns.label) if name is not None]
     try:
@@ -130,8 +131,8 @@ def _add(rows: Rows, record: list[str | None], encoding: str) -> None:
     damage, values = CLEAN, []
     for value in record:
         kept = value
-        if value is not None and any("\udc80" <= character <= "\udcff" for character in value):
+        if value is not None and _ODD.search(value):
             kept, found = recover(value.encode(encoding, "surrogateescape"), encoding=encoding)
-            damage = max(damage, found)
+            damage = worse(damage, found)
         values.append(kept)
     rows.add(values, damage)

@@ -7,50 +7,53 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 from pyarrow import json as arrow_json
 
 from yunhe.corpus.domain import Columns
-from yunhe.corpus.encoding import DAMAGED, recover
-from yunhe.corpus.errors import column_missing, input_faulty, place
+from yunhe.corpus.encoding import DAMAGED, NULS, as_utf8, recover, worse
+from yunhe.corpus.errors import Named, column_missing, input_faulty, place
 from yunhe.corpus.readers.blocks import Block, LineCut, Stream, blocks
-from yunhe.corpus.readers.parsed import Parsed, Rows, Task, from_columns, refused
+from yunhe.corpus.readers.nested import column_of, kind_of, schema_of, value_of
+from yunhe.corpus.readers.parsed import Opened, Parsed, Rows, Task, from_columns, refused
 from yunhe.kernel.errors import Finding
 
 HEAD_LINES = 100
 """Lines looked at to learn which columns there are and what they hold."""
+_OPEN = ord("{")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ARROW_TYPES = {str: pa.string(), int: pa.int64(), bool: pa.bool_()}
 
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    path: Path
+    path: Named
     columns: Columns
     encoding: str
     schema: pa.Schema | None  # None where the bulk parser cannot say what a column holds
 
 
-def tasks(
-    path: Path, stream: Stream, columns: Columns, *, head: bytes, encoding: str
-) -> Iterator[Task]:
+def tasks(path: Named, stream: Stream, columns: Columns, *, head: bytes, encoding: str) -> Opened:
     """One task for each block of the stream.
 
     Errors: `Invalid` ``corpus.input_faulty`` at once when a mapped column is in none of the first
     `HEAD_LINES` records; faults of single lines come with the blocks.
     """
-    layout = _layout(path, columns, head=head, encoding=encoding)
+    layout, names = _layout(path, columns, head=head, encoding=encoding)
 
     def each() -> Iterator[Task]:
         for block in blocks(stream, LineCut()):
             yield partial(_parse, block, layout)
 
-    return each()
+    return Opened(each(), names)
 
 
-def _layout(path: Path, columns: Columns, *, head: bytes, encoding: str) -> _Layout:
+def _layout(
+    path: Named, columns: Columns, *, head: bytes, encoding: str
+) -> tuple[_Layout, tuple[str, ...]]:
+    wanted = [name for name in (columns.id, columns.text, columns.label) if name is not None]
     kinds: dict[str, type] = {}
     there: dict[str, None] = {}
     for line in head.split(b"\n")[:HEAD_LINES]:
@@ -60,21 +63,22 @@ def _layout(path: Path, columns: Columns, *, head: bytes, encoding: str) -> _Lay
             continue
         if isinstance(record, dict):
             there.update(dict.fromkeys(record))
-            for name, value in record.items():
+            for name in wanted:
+                value = value_of(record, name)
                 if value is not None:
                     kinds.setdefault(name, type(value))
-    wanted = [name for name in (columns.id, columns.text, columns.label) if name is not None]
-    missing = [name for name in wanted if there and name not in there]
+    missing = [name for name in wanted if there and not (name in there or name in kinds)]
     if missing:
         raise input_faulty(path, [column_missing(path, name, list(there)) for name in missing])
-    return _Layout(path, columns, encoding, _schema(wanted, kinds))
+    layout = _Layout(path, columns, encoding, _schema(wanted, kinds, list(there)))
+    return layout, tuple(there)
 
 
-def _schema(wanted: list[str], kinds: Mapping[str, type]) -> pa.Schema | None:
+def _schema(wanted: list[str], kinds: Mapping[str, type], there: list[str]) -> pa.Schema | None:
     fields = {name: _ARROW_TYPES.get(kinds.get(name, str)) for name in wanted}
-    if None in fields.values():
-        return None
-    return pa.schema(list(fields.items()))
+    # A name of which another is a part holds columns, so it is no text: the careful path says so.
+    within = any(one.startswith(f"{other}.") for one in wanted for other in wanted)
+    return None if within or None in fields.values() else schema_of(fields, there)
 
 
 def _parse(block: Block, layout: _Layout) -> Parsed:
@@ -86,13 +90,11 @@ def _parse(block: Block, layout: _Layout) -> Parsed:
 
 def _in_bulk(block: Block, layout: _Layout) -> Parsed | None:
     """All rows at once; None when anything is unusual, so that the careful path decides."""
-    if layout.schema is None:
+    if layout.schema is None or b"\0" in block.data:
         return None
-    try:
-        text = block.data.decode(layout.encoding)
-    except UnicodeDecodeError:
+    data = as_utf8(block.data, layout.encoding)
+    if data is None or not (lines := _records(data)):
         return None
-    data = block.data if layout.encoding == "utf-8" else text.encode()
     options = arrow_json.ParseOptions(
         explicit_schema=layout.schema, unexpected_field_behavior="ignore"
     )
@@ -101,19 +103,34 @@ def _in_bulk(block: Block, layout: _Layout) -> Parsed | None:
         table = arrow_json.read_json(pa.BufferReader(data), reading, options)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return None
-    lines = data.count(b"\n") + (not data.endswith(b"\n"))
-    if len(table) != lines:
+    if len(table) != lines or not pa.types.is_string(kind_of(layout.schema, layout.columns.text)):
         return None
+    batch = table.combine_chunks().to_batches()[0]
 
     def column(name: str | None) -> pa.Array | None:
-        if name is None:
-            return None
-        return table.column(name).combine_chunks().cast(pa.string())
+        return None if name is None else column_of(batch, name).cast(pa.string())
 
-    texts = column(layout.columns.text)
-    if not pa.types.is_string(layout.schema.field(layout.columns.text).type):
-        return None
-    return from_columns(column(layout.columns.id), texts, column(layout.columns.label))
+    names = layout.columns
+    id_, texts, label = column(names.id), column(names.text), column(names.label)
+    escaped_nul = _has_nul(id_) or _has_nul(texts) or _has_nul(label)
+    return None if escaped_nul else from_columns(id_, texts, label)
+
+
+def _has_nul(column: pa.Array | None) -> bool:
+    values = None if column is None else column.buffers()[2]
+    return values is not None and b"\0" in memoryview(values).tobytes()
+
+
+def _records(data: bytes) -> int:
+    """How many lines there are when each begins with a record, else 0.
+
+    Arrow takes two records on one line, and a null at the top ends the process (26.0.1).
+    """
+    codes = np.frombuffer(data, np.uint8)
+    heads = np.flatnonzero(codes == ord("\n")) + 1
+    if len(heads) and heads[-1] == len(codes):
+        heads = heads[:-1]
+    return len(heads) + 1 if data and codes[0] == _OPEN and (codes[heads] == _OPEN).all() else 0
 
 
 def _line_by_line(block: Block, layout: _Layout) -> Parsed:
@@ -138,13 +155,15 @@ def _add_line(rows: Rows, line: bytes, layout: _Layout, *, where: str) -> None:
         return rows.fault(Finding(where, "corpus.json_no_object"))
     values: list[str | None] = []
     for name in (layout.columns.id, layout.columns.text, layout.columns.label):
-        value = None if name is None else record.get(name)
+        value = None if name is None else value_of(record, name)
         plain = value if isinstance(value, str) or value is None else _plain(value)
         as_it_is = plain is value
         if not as_it_is and (plain is None or name == layout.columns.text):
             return rows.fault(Finding(where, "corpus.value_not_text", (("column", str(name)),)))
         if plain is not None and _SURROGATE.search(plain):
             plain, damage = _SURROGATE.sub("\ufffd", plain), DAMAGED
+        if plain is not None and "\0" in plain:
+            plain, damage = plain.replace("\0", "\ufffd"), worse(damage, NULS)
         values.append(plain)
     return rows.add(values, damage)
 

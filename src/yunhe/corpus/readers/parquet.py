@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
-from pathlib import Path
+from functools import partial, reduce
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
 from yunhe.corpus.domain import Columns
-from yunhe.corpus.encoding import CLEAN, recover
-from yunhe.corpus.errors import column_missing, input_faulty, place
+from yunhe.corpus.encoding import CLEAN, recover, worse
+from yunhe.corpus.errors import Named, column_missing, input_faulty, place
 from yunhe.corpus.readers.blocks import LINE_BYTES_MAX
-from yunhe.corpus.readers.parsed import Parsed, Rows, Task, from_columns, refused
+from yunhe.corpus.readers.nested import column_of, kind_of
+from yunhe.corpus.readers.parsed import Opened, Parsed, Rows, Task, from_columns, refused
 from yunhe.kernel.errors import Finding
+
+if TYPE_CHECKING:
+    from yunhe.corpus.readers.bucket import Seekable
 
 BATCH_ROWS = 8192
 """Rows read at a time; with the pages they lie in, that is what is held."""
@@ -23,30 +27,32 @@ PART_BYTES_MAX = 8 << 20
 """Text handed on at a time, unless one document is longer."""
 
 
-def tasks(path: Path, columns: Columns) -> Iterator[Task]:
-    """One task for each batch.
+def tasks(path: Named, source: str | Seekable, columns: Columns) -> Opened:
+    """One task for each batch of the file at ``source``, which is called as ``path`` is.
 
     Errors: `Invalid` ``corpus.input_faulty`` at once when the file is no whole Parquet file, or a
-    mapped column is missing or holds no text; a page damaged further in is a fault of its batch.
+    mapped column is missing or holds no text; what is damaged further in is a fault that names the
+    row group, and the groups after it are read.
     """
     try:
-        opened = parquet.ParquetFile(path)
+        opened = parquet.ParquetFile(source, page_checksum_verification=True)
     except (pa.ArrowInvalid, OSError):
-        finding = Finding(path.name, "corpus.parquet_damaged", (("row", 0),))
+        finding = Finding(path.name, "corpus.parquet_unopened")
         raise input_faulty(path, [finding]) from None
     schema = opened.schema_arrow
     wanted = _wanted(columns)
-    findings = [column_missing(path, n, schema.names) for n in wanted if n not in schema.names]
+    kinds = {name: kind_of(schema, name) for name in wanted}
+    findings = [column_missing(path, n, schema.names) for n in wanted if kinds[n] is None]
     twice = [name for name in wanted if schema.names.count(name) > 1]
     findings += [Finding(path.name, "corpus.column_twice", (("column", n),)) for n in twice]
     for name in (each for each in wanted if each not in twice):
-        kind = schema.field(name).type if name in schema.names else pa.string()
-        if not (_textual(kind) or (name != columns.text and _plain(kind))):
+        kind = kinds[name]
+        if kind is not None and not (_textual(kind) or (name != columns.text and _plain(kind))):
             params = (("column", name), ("kind", str(kind)))
             findings.append(Finding(path.name, "corpus.column_not_text", params))
     if findings:
         raise input_faulty(path, findings)
-    return _batches(path, opened, columns)
+    return Opened(_batches(path, opened, columns), tuple(schema.names))
 
 
 def _wanted(columns: Columns) -> list[str]:
@@ -70,21 +76,21 @@ def _plain(kind: pa.DataType) -> bool:
     )
 
 
-def _batches(path: Path, opened: parquet.ParquetFile, columns: Columns) -> Iterator[Task]:
-    row, wanted = 0, _wanted(columns)
-    batches = opened.iter_batches(batch_size=BATCH_ROWS, columns=wanted, use_threads=False)
-    while True:
+def _batches(path: Named, opened: parquet.ParquetFile, columns: Columns) -> Iterator[Task]:
+    before = 0
+    for group in range(opened.num_row_groups):
+        rows, read = opened.metadata.row_group(group).num_rows, 0
         try:
-            batch = next(batches, None)
+            for batch in opened.iter_batches(
+                BATCH_ROWS, row_groups=[group], columns=_wanted(columns), use_threads=False
+            ):
+                for part in _parts(batch):
+                    yield partial(_parse, part, columns, path, first=before + read)
+                    read += len(part)
         except (pa.ArrowException, OSError):
-            broken = refused(Finding(path.name, "corpus.parquet_damaged", (("row", row + 1),)))
-            yield partial(_the, broken)
-            return
-        if batch is None:
-            return
-        for part in _parts(batch):
-            yield partial(_parse, part, columns, path, first=row)
-            row += len(part)
+            lost = (("group", group + 1), ("row", before + read + 1), ("last", before + rows))
+            yield partial(_the, refused(Finding(path.name, "corpus.parquet_damaged", lost)))
+        before += rows
 
 
 def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
@@ -101,18 +107,20 @@ def _the(parsed: Parsed) -> Parsed:
     return parsed
 
 
-def _parse(batch: pa.RecordBatch, columns: Columns, path: Path, *, first: int) -> Parsed:
-    texts = _bytes(batch.column(columns.text))
+def _parse(batch: pa.RecordBatch, columns: Columns, path: Named, *, first: int) -> Parsed:
+    texts = _bytes(column_of(batch, columns.text))
     lengths = pc.fill_null(pc.binary_length(texts), 0).to_numpy(zero_copy_only=False)
     if (lengths > LINE_BYTES_MAX).any():
         row = first + int((lengths > LINE_BYTES_MAX).argmax()) + 1
         return refused(Finding(place(path, row), "corpus.document_too_long"))
-    ids = None if columns.id is None else _bytes(batch.column(columns.id))
-    labels = None if columns.label is None else _bytes(batch.column(columns.label))
+    ids = None if columns.id is None else _bytes(column_of(batch, columns.id))
+    labels = None if columns.label is None else _bytes(column_of(batch, columns.label))
+    if pc.any(pc.match_substring(texts, b"\0")).as_py():
+        return _row_by_row(ids, texts, labels)
     try:
         return from_columns(
             None if ids is None else ids.cast(pa.string()),
-            texts.cast(pa.string()),
+            texts.cast(pa.large_string()),
             None if labels is None else labels.cast(pa.string()),
         )
     except pa.ArrowInvalid:  # some text is no UTF-8
@@ -125,7 +133,7 @@ def _row_by_row(ids: pa.Array | None, texts: pa.Array, labels: pa.Array | None) 
     columns = [nothing if each is None else each.to_pylist() for each in (ids, texts, labels)]
     for record in zip(*columns, strict=True):
         found = [(None, CLEAN) if data is None else recover(data) for data in record]
-        rows.add([text for text, _ in found], max(damage for _, damage in found))
+        rows.add([text for text, _ in found], reduce(worse, (damage for _, damage in found)))
     return rows.parsed()
 
 

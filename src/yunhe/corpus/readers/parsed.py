@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -13,7 +14,7 @@ from yunhe.kernel.errors import Finding
 SCHEMA = pa.schema(
     [
         ("id", pa.string()),
-        ("text", pa.string()),
+        ("text", pa.large_string()),
         ("label", pa.string()),
         ("damage", pa.uint8()),
     ]
@@ -37,6 +38,15 @@ Task = Callable[[], Parsed]
 """Parses one block; pure, so that any thread may do it."""
 Tasks = Iterator[Task]
 """The blocks of an input in order; making the next one only reads bytes."""
+
+
+class Opened(NamedTuple):
+    """A file with columns."""
+
+    tasks: Tasks
+    """Its blocks."""
+    names: tuple[str, ...]
+    """What its columns are called, as far as its beginning tells."""
 
 
 @dataclass(slots=True)
@@ -77,7 +87,7 @@ def from_columns(id_: pa.Array | None, text: pa.Array, label: pa.Array | None) -
     nothing = pa.nulls(len(text), pa.string())
     arrays = [
         nothing if id_ is None else id_,
-        text,
+        text if pa.types.is_large_string(text.type) else text.cast(pa.large_string()),
         nothing if label is None else label,
         pa.repeat(pa.scalar(0, pa.uint8()), len(text)),
     ]

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from pathlib import Path
 
-from yunhe.corpus.documents import Codes, Documents, Outcome, Step, Values
-from yunhe.corpus.kernels.hashing import document_hashes, first_occurrences
+from yunhe.corpus.documents import Documents, Outcome, Step, Values
+from yunhe.corpus.evidence import Evidence, Settled
+from yunhe.corpus.kernels.hashing import letter_hashes, text_hashes
+from yunhe.corpus.near import exact
 
 
 def _work(documents: Documents, values: Values) -> Outcome:
+    hashes = letter_hashes if values.options["same"] == "letters" else text_hashes
+    return Outcome(evidence=hashes(documents.utf8))
+
+
+def _settle(evidence: Evidence, values: Values, scratch: Path, memory_bytes: int) -> Settled:
     del values
-    joined = documents.joined
-    return Outcome(evidence=document_hashes(joined.codes, joined.starts))
+    return exact.settle(evidence, scratch, memory_bytes=memory_bytes)
 
 
-def _settle(evidence: NDArray[np.uint64], values: Values) -> Codes:
-    del values
-    again: Codes = (first_occurrences(evidence) != np.arange(len(evidence))).astype(np.uint8)
-    return again
-
-
-STEP = Step(version=1, reasons=("duplicate",), work=_work, settle_drops=_settle)
-"""Exact duplicates."""
+STEP = Step(
+    version=2,
+    reasons=("duplicate",),
+    options={"same": ("text", "letters")},
+    work=_work,
+    settle=_settle,
+)
+"""Exact duplicates: of the whole text, or of its letters whatever stands between them."""

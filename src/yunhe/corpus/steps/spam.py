@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from yunhe.corpus.documents import Documents, Outcome, Step, Values
-from yunhe.corpus.phrases import points, word_list
+from yunhe.corpus.phrases import PER, enough, word_list
 
 _WORDS = word_list("spam")
 
 
 def _work(documents: Documents, values: Values) -> Outcome:
-    spam = points(documents.texts, _WORDS) >= values["points_min"]
-    return Outcome(reasons=spam.astype(np.uint8))
+    spam, found = enough(documents, _WORDS, values)
+    return Outcome(reasons=spam, scores=found)
 
 
 STEP = Step(
-    version=1,
+    version=2,
     thresholds=("points_min",),
+    options=PER,
     reasons=("spam",),
     work=_work,
     data={"words": _WORDS.digest},

@@ -111,7 +111,7 @@ def fit(rows: Rows, settings: Settings, progress: Progress) -> Fitted:
     """
     with threadpool_limits(1):
         classes, targets = np.unique(np.asarray(rows.labels, dtype=object), return_inverse=True)
-        progress.step("features", done=0, total=3)
+        progress.step("models.step.features", done=0, total=3)
         vocabulary = common_ngrams(
             rows.texts, settings.ngrams, at_least=TEXTS_PER_FEATURE_MIN, most=settings.features
         )
@@ -120,12 +120,12 @@ def fit(rows: Rows, settings: Settings, progress: Progress) -> Fitted:
         encoded = encode(rows.texts, vocabulary, settings.ngrams)
         shape = (len(rows.texts), len(vocabulary))
         matrix = scipy.sparse.csr_array((encoded.values, encoded.columns, encoded.offsets), shape)
-        progress.step("confidence", done=1, total=3)
+        progress.step("models.step.confidence", done=1, total=3)
         aside = _set_aside(rows.groups, settings.seed)
         part, temperature = _calibrate(matrix, targets, aside, settings)
-        progress.step("weights", done=2, total=3)
+        progress.step("models.step.weights", done=2, total=3)
         linear = _solve(matrix, targets, settings, start=part)
-        progress.step("weights", done=3, total=3)
+        progress.step("models.step.weights", done=3, total=3)
     classifier = Classifier(
         tuple(str(name) for name in classes),
         settings.ngrams,

@@ -121,7 +121,8 @@ def _stages(
 def _stop(
     run: Run, stored: StoredRun | None, done: dict[str, StoredStage], error: YunheError | None
 ) -> Stop | None:
-    if stored is not None and stored.finished_at_us is not None:
+    ended = stored is not None and stored.finished_at_us is not None
+    if ended and len(done) == len(STAGES):  # a run whose gate failed has ended as well
         return None
     where: StageName = next((name for name in STAGES if name not in done), "verification")
     if error is not None:

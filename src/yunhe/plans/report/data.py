@@ -132,7 +132,7 @@ def compute_section(run: Run) -> ComputeSection:
     return ComputeSection(
         provider=run.plan.organisations[plan.pool.provider].name,
         site=pool.site,
-        chip=pool.chip,
+        chip=compute.shown_chip(pool.chip, pool.adapter),
         devices=pool.devices,
         price_per_device_hour=Amount(pool.price_minor_per_device_hour, pool.currency),
         organisation=run.plan.organisations[run.plan.consumer].name,

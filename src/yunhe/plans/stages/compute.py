@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import count
 
 from yunhe.compute import service as compute
 from yunhe.compute.domain import Workload, WorkloadSpec
 from yunhe.kernel.canonical import JsonObject
-from yunhe.kernel.clock import DAY_US
 from yunhe.kernel.errors import Exhausted, Finding, Unavailable
 from yunhe.kernel.units import voucher_unit
 from yunhe.models import service as models
 from yunhe.plans.run import Run
+from yunhe.plans.stages import workloads
+from yunhe.plans.stages.workloads import GIB
 
-GIB = 1 << 30
 _SAID_LETTERS_MAX = 300
 TRAINING = "train-classifier"
 """The entry point that trains."""
@@ -23,26 +22,9 @@ TRAINING = "train-classifier"
 def train(run: Run) -> JsonObject:
     """Award, submit, run and settle the training; submit one more that must wait."""
     storage, plan = run.storage, run.plan.compute
-    pool = compute.register_pool(
-        storage,
-        key=run.plan.name,
-        provider=run.organisation(plan.pool.provider),
-        site=plan.pool.site,
-        chip=plan.pool.chip,
-        devices=plan.pool.devices,
-        price_minor_per_device_hour=run.minor(plan.pool.price_per_device_hour),
-        currency=run.plan.currency,
-    )
+    pool = workloads.offer(run)
     consumer = run.organisation(run.plan.consumer)
-    award = compute.award(
-        storage,
-        key=run.key("award"),
-        organisation=consumer,
-        chip=plan.pool.chip,
-        device_ms=plan.award.device_seconds * 1_000,
-        expires_at_us=run.started_at_us + plan.award.days * DAY_US,
-        awarded_by=run.member(run.plan.operator),
-    )
+    award = workloads.award(run, plan.award, key="award", organisation=consumer)
     if plan.voucher is not None:
         compute.issue_voucher(
             storage,
@@ -53,14 +35,8 @@ def train(run: Run) -> JsonObject:
             share_percent=plan.voucher.share_percent,
         )
     entry = models.training_entry_point()
-    compute.approve_entry_point(
-        storage,
-        name=TRAINING,
-        module=entry.module,
-        digest=entry.digest,
-        approved_by=run.member(run.plan.operator),
-    )
-    finished = _trained(run, consumer)
+    workloads.approve(run, TRAINING, module=entry.module, digest=entry.digest)
+    finished = workloads.to_its_end(run, _training(run, consumer))
     _must_be_settled(run, finished)
     return {
         "pool": pool.id,
@@ -91,22 +67,13 @@ def call_off(run: Run) -> None:
         compute.cancel(run.storage, str(beyond["workload"]))
 
 
-def _trained(run: Run, consumer: str) -> Workload:
-    """The training, run to its end; an attempt that failed stays on record and the next is made."""
-    storage, provider = run.storage, run.equipment.provider
-    submitted = compute.submit(storage, _training(run, consumer))
-    for attempt in count(2):
-        if submitted.state != "failed":
-            break
-        submitted = compute.submit(storage, _training(run, consumer, name=f"training-{attempt}"))
-    while True:
-        finished = compute.run_next(storage, provider, workload=submitted.id, progress=run.progress)
-        if finished is not None:
-            return finished
-        # Perhaps it waits for the machine: what earlier runs left placed in the pool goes first.
-        if compute.run_next(storage, provider) is None:
-            with storage.database.read() as tx:
-                return compute.workload(tx, submitted.id)
+def abandon(run: Run) -> None:
+    """Cancel every workload of the run that is not over: it must not be run and paid one day."""
+    with run.storage.database.read() as tx:
+        known = compute.workloads(tx)
+    for workload in known:
+        if workload.spec.key.startswith(run.key("")):
+            compute.cancel(run.storage, workload.id)
 
 
 def _training(

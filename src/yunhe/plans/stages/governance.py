@@ -6,6 +6,7 @@ from yunhe.governance import service as governance
 from yunhe.governance.domain import Risk
 from yunhe.kernel.canonical import JsonObject
 from yunhe.kernel.clock import DAY_US
+from yunhe.models import service as models
 from yunhe.plans.run import Run
 
 
@@ -15,6 +16,7 @@ def release(run: Run) -> JsonObject:
     Errors: whatever governance refuses, e.g. a failed gate, a missing second approval, tier R4.
     """
     plan = run.plan.governance
+    _ask_reviewers(run)
     version, reference = run.left("models", "version"), run.left("models", "reference")
     digest = run.left("models", "digest")
     risk = governance.classify(
@@ -59,6 +61,20 @@ def release(run: Run) -> JsonObject:
         "reference": released.reference,
         "valid_until_us": released.valid_until_us,
     }
+
+
+def _ask_reviewers(run: Run) -> None:
+    """The plan's approvers may be of other organisations than the model's owner."""
+    people = run.plan.members
+    asked = {people[item.member].organisation for item in run.plan.governance.approvals}
+    with run.storage.database.begin() as tx:
+        for name in sorted(asked - {run.plan.consumer}):
+            models.ask_review(
+                tx,
+                version=run.left("models", "version"),
+                organisation=run.organisation(name),
+                at_us=run.storage.clock.now_us(),
+            )
 
 
 def _record_evidence(run: Run, risk: Risk) -> None:

@@ -1,0 +1,1 @@
+"""The typed HTTP client, for the command line, other programs and federation."""

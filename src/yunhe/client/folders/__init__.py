@@ -1,0 +1,1 @@
+"""Working folders of workloads: what goes along, how it travels, how outputs come back."""

@@ -1,0 +1,1 @@
+"""What goes over HTTP, said once: the API serves these types, the client reads them."""

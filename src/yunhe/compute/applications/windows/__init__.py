@@ -1,0 +1,1 @@
+"""Device time of an award over its windows: opened, carried over, decayed, reissued."""

@@ -1,0 +1,1 @@
+"""What workloads have used of awards."""

@@ -1,0 +1,1 @@
+"""By which rules the platform's scheduler decides, who said so, and when."""

@@ -1,0 +1,1 @@
+"""Who waits, in which order, for what, and until when."""

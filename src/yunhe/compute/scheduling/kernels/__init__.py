@@ -1,0 +1,1 @@
+"""Bulk work of the scheduler: arrays in, decisions out; no clock, randomness or state."""

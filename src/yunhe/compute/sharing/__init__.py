@@ -1,0 +1,1 @@
+"""Fair share in the long run: what its parts weigh and used, and how cities come out."""

@@ -1,0 +1,1 @@
+"""Traces in, the production scheduling engine, figures out."""

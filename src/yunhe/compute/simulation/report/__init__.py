@@ -1,0 +1,1 @@
+"""The page and the table that show what policies made of a trace."""

@@ -1,0 +1,1 @@
+"""Settlement: what was used and what it cost; invoices, statements, matching, export."""

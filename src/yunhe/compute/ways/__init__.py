@@ -1,0 +1,1 @@
+"""How fast data moves between sites, as the operator says."""

@@ -1,0 +1,1 @@
+"""Guaranteed windows of awards: devices that are somebody's from one instant until another."""

@@ -1,0 +1,1 @@
+"""Work that makes room for other work: who is asked, and what becomes of it."""

@@ -1,0 +1,1 @@
+"""Near-duplicates of a whole corpus, settled in stages on disk within a given memory."""

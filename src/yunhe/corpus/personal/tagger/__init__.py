@@ -1,0 +1,1 @@
+"""Person names by a tagger that the operator trains."""

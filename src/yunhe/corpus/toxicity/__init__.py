@@ -1,0 +1,1 @@
+"""A toxicity classifier that the operator trains on their own labels."""

@@ -1,0 +1,1 @@
+"""Kernels in machine code: declared in Python, compiled by numba once, kept until they change."""

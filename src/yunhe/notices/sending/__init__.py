@@ -1,0 +1,1 @@
+"""Deliveries: made of notices, claimed, sent, tried again."""

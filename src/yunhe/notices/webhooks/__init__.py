@@ -1,0 +1,1 @@
+"""Addresses of organisations that get signed copies of their notices."""

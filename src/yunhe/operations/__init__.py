@@ -1,0 +1,1 @@
+"""Keeps a platform running: processes, worker, health, backup, restore, erasure."""

@@ -1,0 +1,1 @@
+"""What `yunhe doctor` looks at; one small module a subject."""

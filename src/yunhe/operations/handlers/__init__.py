@@ -1,0 +1,1 @@
+"""What long operations do, one file for each kind."""

@@ -1,0 +1,1 @@
+"""Secrets of workloads, by reference, encrypted at rest."""

@@ -1,0 +1,8 @@
+"""The API's own document, servers with faults of every kind, and real ones."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "api"))
