@@ -96,7 +96,27 @@ class Cluster:
     def stop(self) -> None:
         for name in reversed(list(self._running)):
             self.kill(name, signal.SIGKILL)
-        # A step daemon outlives its node's daemon; each names our configuration's spool.
+        self._end_steps()
+
+    def begin_anew(self) -> None:
+        """Forget every job, at the controller and at its nodes.
+
+        A controller that was killed gives the numbers it forgot again, and drains a node on which
+        a job still has such a number: no place for the next test.
+        """
+        for name in ("ctld", *self.nodes):
+            self.kill(name, signal.SIGKILL)
+        self._end_steps()
+        for name in ("state", "spool"):
+            shutil.rmtree(self.folder / name)
+            (self.folder / name).mkdir()
+        self.start_controller("-c")
+        for node in self.nodes:
+            self.start_node(node)
+        self.at_rest()
+
+    def _end_steps(self) -> None:
+        """A step daemon outlives its node's daemon; each names our configuration's spool."""
         for entry in Path("/proc").iterdir():
             with suppress(OSError):
                 line = (entry / "cmdline").read_bytes() if entry.name.isdigit() else b""

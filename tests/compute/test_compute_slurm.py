@@ -245,6 +245,7 @@ def test_a_controller_that_is_restarted_loses_no_job(slurm, town, driver, end, m
     known = [one for one in slurm.queue() if one[1].startswith(wanted.id)]
     assert len(known) <= (1 if end == signal.SIGTERM else 2)
     assert not any(state == "RUNNING" for _, _, state, _ in known)
+    slurm.begin_anew()
 
 
 def drive_through(town, driver: Driver, workload: Workload, *states: str) -> Workload:
@@ -269,6 +270,7 @@ def test_a_node_lost_under_a_job_starts_it_over_and_only_the_last_run_counts(
     eventually(lambda: driver.once() and running(slurm, wanted), "it to run")
     job = f"{wanted.id}-1"
     (node,) = {one.nodes for one in provider._listed() if one.name == job}
+    assert node in slurm.nodes
     slurm.kill(node)
     slurm.scontrol("update", f"NodeName={node}", "State=DOWN", "Reason=lightning")
     try:
@@ -316,7 +318,7 @@ def test_jobs_that_slurm_has_forgotten_are_settled_by_the_completion_file(
     settled = drive_through(town, driver, wanted, "settled", "failed")
     assert settled.state == "settled", settled.why
     assert town.storage.blobs.read(settled.outputs["word"]) == b"kept"
-    slurm.at_rest()
+    slurm.begin_anew()
 
 
 def test_a_token_that_has_run_out_is_read_or_made_anew(slurm, tmp_path: Path) -> None:
