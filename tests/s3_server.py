@@ -60,9 +60,9 @@ class Mock:
         *,
         prefix: str = "a/b",
         address: str = "",
-        patience_seconds: float = 3,
+        patience_seconds: float = 60,
     ) -> S3Blobs:
-        """Blobs in it, with little patience."""
+        """Blobs in it; who cuts the wire has less patience, whom a busy machine delays has this."""
         return S3Blobs(
             bucket,
             prefix=prefix,

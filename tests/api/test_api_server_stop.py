@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import socket
-import time
 from pathlib import Path
 
 import pytest
@@ -48,7 +47,8 @@ def test_a_request_at_work_is_finished_and_a_new_one_is_told_to_come_back(tmp_pa
         def refused() -> bytes:
             with Caller(server.url) as new:
                 new.ask("/v1/routes", headers=f"Authorization: Bearer {key}\r\n")
-                return new.until_closed() if b"stopping" in server.log.read_bytes() else b""
+                head = new.head()  # answered still, until the signal has arrived
+                return head + new.until_closed() if status_of(head) == 503 else b""
 
         heard = eventually(refused)
         assert status_of(heard) == 503
@@ -64,7 +64,7 @@ def test_a_request_at_work_is_finished_and_a_new_one_is_told_to_come_back(tmp_pa
         answer = early.until_closed()
         assert status_of(answer) == 404
         assert body_of(answer)["code"] == "models.route_unknown"
-        assert server.process.wait(timeout=20) == 0
+        assert server.process.wait(timeout=60) == 0
 
 
 def metric(url: str, name: str) -> bytes:
@@ -107,7 +107,7 @@ def test_records_that_came_last_are_signed_before_the_process_ends(tmp_path):
             custody.append(tx, record)
         with platform.storage.database.read() as tx:
             assert custody.backlog(tx).count == 1
-        assert running.stop(5.0)
+        assert running.stop(60.0)
         with platform.storage.database.read() as tx:
             assert custody.backlog(tx).count == 0
             assert custody.newest(tx).size == 1
@@ -119,7 +119,7 @@ def test_an_idle_server_ends_at_once_with_zero(tmp_path, number):
         idle = Caller(server.url)
         idle.ask("/healthz")
         assert status_of(idle.head()) == 200
-        assert server.end(number, seconds=20) == 0
+        assert server.end(number) == 0
         assert idle.until_closed().endswith(b"}")
     log = server.log.read_text("utf-8")
     assert "Traceback" not in log
@@ -137,7 +137,7 @@ def test_a_second_signal_ends_the_process_though_a_request_is_at_work(tmp_path):
         eventually(lambda: b" 1.0" in metric(server.url, "yunhe_http_requests_in_flight"))
         server.process.send_signal(signal.SIGTERM)
         eventually(lambda: b"stopping" in server.log.read_bytes())
-        assert server.end(seconds=5) == 128 + signal.SIGTERM
+        assert server.end() == 128 + signal.SIGTERM  # had the request ended first, 0
 
 
 def test_what_is_not_done_in_time_is_cut_off_but_told(tmp_path):
@@ -194,7 +194,7 @@ def test_a_stream_ends_when_the_server_stops_instead_of_holding_it_up(tmp_path, 
         watcher.ask("/v1/things/1/events", headers="Accept: text/event-stream\r\n")
         assert status_of(watcher.head()) == 200
         assert running.root.at_work == 1
-        assert running.stop(10.0)
+        assert running.stop(60.0)
         assert watcher.until_closed().endswith(b"0\r\n\r\n")
 
 
@@ -222,9 +222,7 @@ def test_the_events_of_an_operation_end_with_the_server_and_can_be_gone_on_with(
         heard = b""
         while b"waiting" not in heard:
             heard += watcher.socket.recv(4_096)
-        started = time.monotonic()
-        assert running.stop(20.0)
-        assert time.monotonic() - started < 10.0
+        assert running.stop(20.0)  # the stream is told; it would go on for ever
         watcher.until_closed()
 
 

@@ -182,6 +182,7 @@ def test_a_span_contains_what_it_stands_for_and_is_short(early, length):
 
 
 def test_why_is_told_in_sentences_with_the_changes_as_a_list(desk):
+    desk.office.says(WHY, {"as_of": datetime.now(UTC).isoformat()})  # or it is old some day
     said = desk("why", WORKLOAD)
     assert said.code == 0, said.err
     lines = said.out.splitlines()
@@ -209,6 +210,7 @@ SENTENCES = [
     ({"late_at": None}, "at the earliest; the latest is not within sight"),
     ({**NOTHING, "rank": 0}, "next pass"),
     ({**NOTHING, "state": "running", "rank": None, "of": None}, "its state: running"),
+    ({**NOTHING, "state": "placed", "rank": None, "of": None}, "YUNHE_WORKER_SLOTS jobs at a time"),
 ]
 
 

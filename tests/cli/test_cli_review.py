@@ -151,7 +151,7 @@ def test_the_screen_works_on_a_real_terminal(house):
         _until(ours, "[q] quit")
         os.write(ours, b"q")
         _until(ours, "2 judgement(s) sent")
-        assert run.wait(20) == 0
+        assert run.wait(90) == 0
     finally:
         run.kill()
         run.wait()
@@ -160,7 +160,7 @@ def test_the_screen_works_on_a_real_terminal(house):
 
 def _until(terminal: int, words: str) -> str:
     """What the terminal shows until it shows these words."""
-    seen, end = b"", time.monotonic() + 30
+    seen, end = b"", time.monotonic() + 90
     while words.encode() not in seen:
         ready, _, _ = select.select([terminal], [], [], max(end - time.monotonic(), 0))
         assert ready, seen.decode(errors="replace")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from server_desk import Process, eventually, opened
 
+from free_ports import free_port
 from yunhe.client.client import Client
 from yunhe.client.http import Options
 from yunhe.client.wire.credentials import Claim, NewKey
@@ -27,7 +28,7 @@ class Mortal:
         self.home = folder / "home"
         self.mark = folder / "die"
         self.deaths = 0
-        self.process = self.start("0")
+        self.process = self.start(str(free_port()))
         self.url = self.process.url
 
     def start(self, port: str) -> Process:

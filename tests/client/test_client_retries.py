@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -12,6 +11,7 @@ import httpx
 import pytest
 from crooked import answer, crooked, fault, headers_of, stream
 
+from free_ports import free_port
 from yunhe.client import http
 from yunhe.client.client import Client
 from yunhe.client.http import ATTEMPTS_MAX, Connection, Options
@@ -171,8 +171,7 @@ def test_a_removal_whose_first_answer_was_lost_is_done_not_missing(connect):
 
 
 def test_nobody_there_is_said_so_after_a_few_attempts(connect, waits):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with pytest.raises(Unavailable) as raised:
         connect(f"http://127.0.0.1:{port}").get("/v1/me", Account)
     assert raised.value.code == "client.unreachable"

@@ -20,7 +20,8 @@ from yunhe.kernel.clock import SystemClock
 from yunhe.storage.service import Storage
 
 TALKER = EntryPoint("talker", root=Path(__file__).parent / "programs")
-SECONDS = 60
+SECONDS = 180
+"""Far more than anything takes: the machine may be busy with other tests."""
 
 
 def eventually(found: Callable[[], object], what: str) -> object:

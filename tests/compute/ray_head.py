@@ -11,7 +11,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,9 +18,11 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from free_ports import free_ports
 
 PYTHON = "YUNHE_TEST_RAY_PYTHON"
 """Variable that names the Python of an environment with ``ray[default]``."""
@@ -72,7 +73,7 @@ def head(*, cpus: int, resources: str) -> Iterator[Head]:
     mark, token = secrets.token_hex(16), folder / "token"
     token.write_text(secrets.token_hex(32))
     token.chmod(0o600)
-    ports = dict(zip(_PORTS, _free(len(_PORTS)), strict=True))
+    ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
     line = [
         *(python(), "-m", "ray.scripts.scripts", "start", "--head", "--block"),
         *("--node-ip-address", "127.0.0.1", "--dashboard-host", "127.0.0.1"),
@@ -114,14 +115,6 @@ def alive(mark: str) -> list[int]:
             if entry.name.isdecimal() and mark.encode() in (entry / "environ").read_bytes():
                 found.append(int(entry.name))
     return found
-
-
-def _free(count: int) -> list[int]:
-    with ExitStack() as held:
-        made = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in made:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in made]
 
 
 def _until_answers(started: subprocess.Popen[bytes], address: str, token: str, said: Path) -> None:

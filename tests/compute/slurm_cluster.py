@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from free_ports import free_ports
+
 NEEDED = ("slurmctld", "slurmd", "slurmrestd", "munged", "scontrol")
 CARDS = {"asc": "ascend910b", "gpu": "a100"}
 """Nodes ``asc1``, ``asc2``, ``gpu1``, ``gpu2`` and what they hold eight of."""
@@ -30,15 +32,6 @@ def absent() -> str:
         return "Slurm's daemons and their device files need root"
     missing = [name for name in NEEDED if shutil.which(name) is None]
     return f"not installed: {', '.join(missing)}" if missing else ""
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback address that nobody uses now."""
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in held]
-    for one in held:
-        one.close()
-    return ports
 
 
 def eventually(holds: Callable[[], bool], what: str) -> None:
@@ -58,6 +51,8 @@ class Cluster:
         self.jwt_key = folder / "jwt.key"
         self.completions = folder / "jobcomp.txt"
         self.shared = folder / "shared"
+        self.launches_fail = folder / "launches-fail"
+        """While this file is there, a job's prolog fails on every node."""
         names = ["ctld", "rest", *self.nodes]
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
         self._running: dict[str, subprocess.Popen[bytes]] = {}
@@ -200,6 +195,9 @@ class Cluster:
             f"NodeName={kind}[1-2] Name=gpu Type={chip} File={self.folder}/dev/acc[0-7]"
             for kind, chip in CARDS.items()
         ]
+        prolog = self.folder / "prolog"
+        prolog.write_text(f"#!/bin/sh\n[ ! -e {self.launches_fail} ]\n")
+        prolog.chmod(0o755)
         (self.folder / "gres.conf").write_text("\n".join(["AutoDetect=off", *cards, ""]))
         self.configuration.write_text("\n".join([*self._settings(), ""]))
 
@@ -223,6 +221,7 @@ class Cluster:
             "SlurmdPidFile": f"{run}/slurmd-%n.pid",
             "SlurmctldLogFile": f"{run}/ctld.log",
             "SlurmdLogFile": f"{run}/slurmd-%n.log",
+            "Prolog": f"{run}/prolog",
             "ProctrackType": "proctrack/linuxproc",
             "TaskPlugin": "task/none",
             "JobAcctGatherType": "jobacct_gather/none",

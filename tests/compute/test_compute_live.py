@@ -86,7 +86,8 @@ def test_a_command_ends_when_it_is_told_to_and_with_all_it_started(town, provide
         with job.storage.database.begin() as tx:
             live.end(tx, made.id, member="member_me")
         assert job.follow(made)[1].status == 128 + 9
-        assert job.run("kill", "-0", said.decode().strip())[1].status == 1
+        child = ("kill", "-0", said.decode().strip())  # dead at once, and gone once it is reaped
+        eventually(lambda: job.run(*child)[1].status == 1, "the end of what it started")
 
 
 def test_a_command_has_the_limits_of_its_job_and_no_more_of_the_machine(town, provider):

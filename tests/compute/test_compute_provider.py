@@ -180,9 +180,9 @@ def test_real_training_fits_the_default_limits_with_one_thread_and_a_fixed_hash(
 
 
 def test_wall_and_processor_time_are_both_metered(provider, blobs) -> None:
-    outcome = run(provider, blobs, replace(job(action="burn"), wall_seconds_max=1))
-    assert 1_000 <= outcome.metered.wall_ms < 6_000
-    # Starting Python alone takes less; a busy machine gives the program less than the second.
+    outcome = run(provider, blobs, replace(job(action="burn"), wall_seconds_max=3))
+    assert 3_000 <= outcome.metered.wall_ms < 8_000
+    # Starting Python alone takes less; a busy machine gives the program less than that time.
     assert outcome.metered.cpu_user_ms > 150
 
 

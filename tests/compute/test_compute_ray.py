@@ -66,6 +66,8 @@ class FakeRay(BaseHTTPRequestHandler):
         if job in self.jobs:
             self._say(500, {"error": f"Job with submission_id {job} already exists."})
             return
+        # Before it is listed: who lists meanwhile asks how its process does.
+        self.processes[job] = subprocess.Popen(["/bin/sh", "-c", body["entrypoint"]])
         self.jobs[job] = {
             "type": "SUBMISSION",
             "submission_id": job,
@@ -75,7 +77,6 @@ class FakeRay(BaseHTTPRequestHandler):
             "start_time": int(time.time() * 1000),
             "end_time": None,
         }
-        self.processes[job] = subprocess.Popen(["/bin/sh", "-c", body["entrypoint"]])
         self._say(200, {"job_id": job, "submission_id": job})
 
     def do_DELETE(self) -> None:

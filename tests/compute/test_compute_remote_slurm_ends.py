@@ -66,16 +66,6 @@ def job(name: str, **over) -> Job:
     return replace(plain, **over)
 
 
-def with_prolog(slurm: Cluster, program: str) -> None:
-    """Every node runs ``program`` before a job; daemons read it anew."""
-    plain = slurm.configuration.read_text().splitlines()
-    lines = [line for line in plain if not line.startswith("Prolog=")]
-    slurm.configuration.write_text("\n".join([f"Prolog={program}"] * bool(program) + lines + [""]))
-    slurm.scontrol("reconfigure")
-    told = slurm.scontrol("show", "config")
-    eventually(lambda: program in told or not program, "the new settings")
-
-
 def test_a_launch_that_fails_on_the_node_is_the_sites_loss_and_tried_elsewhere(
     slurm, provider, bare_city
 ) -> None:
@@ -94,7 +84,7 @@ def test_a_launch_that_fails_on_the_node_is_the_sites_loss_and_tried_elsewhere(
         expires_at_us=clock.now_us() + DAY_US, awarded_by=city.operator,
     )  # fmt: skip
     driver = Driver(storage, provider)
-    with_prolog(slurm, "/bin/false")
+    slurm.launches_fail.touch()
     try:
         wanted = city.submit("launch", arguments={"action": "copy", "word": "at last"})
 
@@ -108,7 +98,7 @@ def test_a_launch_that_fails_on_the_node_is_the_sites_loss_and_tried_elsewhere(
         assert all(state in ("PENDING", "CANCELLED") for _, _, state, _ in first), first
         assert "DRAIN" in slurm.scontrol("show", "node")
     finally:
-        with_prolog(slurm, "")
+        slurm.launches_fail.unlink()
         for node in slurm.nodes:
             slurm.scontrol("update", f"NodeName={node}", "State=RESUME")
 

@@ -157,7 +157,7 @@ def test_killed_on_either_side_at_any_point_a_job_ends_once_and_is_paid_once(pai
     pair.verify(done)
 
     # It runs there, and the workers of both sides are killed.
-    second = nation.submit("second", action="endure")
+    second = nation.submit("second", action="endure", wall_seconds_max=600)
     pair.until_there(second.id, "running")
     pair.until(second.id, "running")
     pair.kill(nation, "worker")

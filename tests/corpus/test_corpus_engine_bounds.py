@@ -57,11 +57,14 @@ def test_memory_does_not_grow_with_the_input(tmp_path: Path) -> None:
 
 def test_two_threads_do_no_more_work_than_one(tmp_path: Path) -> None:
     source = write_documents(tmp_path / "in.jsonl", 15_000, size=1_000)
-    one = measured(source, tmp_path / "a")["seconds"]
-    two = measured(source, tmp_path / "b", threads=2)["seconds"]
+    spent: dict[int, list[float]] = {1: [], 2: []}
+    for turn in range(3):  # in turns: what others do on the machine meanwhile befalls both alike
+        for threads, seconds in spent.items():
+            out = tmp_path / f"{threads}-{turn}"
+            seconds.append(measured(source, out, threads)["seconds"])
     # The promise is 10 %, which `benchmarks/corpus` measures; a busy machine needs more room here.
-    assert two < one * 1.5
-    assert digests(tmp_path / "a") == digests(tmp_path / "b")
+    assert min(spent[2]) < min(spent[1]) * 1.5
+    assert digests(tmp_path / "1-0") == digests(tmp_path / "2-0")
 
 
 def test_one_of_a_million_documents_is_traced_in_less_than_a_second(tmp_path: Path) -> None:

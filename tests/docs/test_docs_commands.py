@@ -232,6 +232,7 @@ def here(copied, tmp_path) -> dict[str, str]:
     return {
         ".venv/bin/": f"{BIN}/",
         ".yunhe/demo": str(desk.home),
+        ".yunhe/mine": str(tmp_path / "mine"),
         "elsewhere": str(tmp_path / "elsewhere"),
         "waimai_10k.csv": str(reviews),
         "--port 8080": "--port 0",

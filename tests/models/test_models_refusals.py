@@ -18,6 +18,7 @@ import pytest
 from released_model import ROUTE, VALID_DAYS, Bench, Reply, ask, call
 from sqlalchemy import text as sql
 
+from free_ports import free_port
 from yunhe.custody import service as custody
 from yunhe.custody.store import leaf
 from yunhe.kernel.errors import Unavailable
@@ -201,13 +202,13 @@ def test_a_dead_writer_answers_nobody_and_is_seen(bench: Bench, url: str, monkey
 
     def die(tx, records):
         reached.set()
-        go.wait(20)
+        go.wait(90)
         raise SystemExit
 
     with monkeypatch.context() as patched, ThreadPoolExecutor(9) as pool:
         patched.setattr(custody, "append_new", die)
         first = pool.submit(ask, url, bench.secret)
-        assert reached.wait(20)
+        assert reached.wait(90)
         later = [pool.submit(ask, url, bench.secret) for _ in range(8)]  # some of them wait in line
         go.set()
         statuses = {future.result().status for future in [first, *later]}
@@ -219,19 +220,19 @@ def test_a_dead_writer_answers_nobody_and_is_seen(bench: Bench, url: str, monkey
 
 def test_stopping_answers_what_is_in_flight_and_refuses_the_rest(bench: Bench, monkeypatch):
     bench.deploy()
-    running = serve.start(bench.storage)
+    running = serve.start(bench.storage, port=free_port())  # nobody else takes it
     reached, go = threading.Event(), threading.Event()
     append_new = custody.append_new
 
     def slow(tx, records):
         reached.set()
-        go.wait(20)
+        go.wait(90)
         return append_new(tx, records)
 
     monkeypatch.setattr(custody, "append_new", slow)
     with ThreadPoolExecutor(2) as pool:
         asked = pool.submit(ask, running.url, bench.secret)
-        assert reached.wait(20)
+        assert reached.wait(90)
         stopped = pool.submit(running.stop)
         go.set()
         reply = asked.result()
@@ -311,7 +312,7 @@ def test_questions_that_waited_before_the_end_are_answered_and_later_ones_are_no
         writer.stop()
         writer._thread.start()
         answers = await asyncio.gather(*asked)
-        writer._thread.join(20)
+        writer._thread.join(90)
         assert not writer._thread.is_alive()
         with pytest.raises(Unavailable) as refused:
             await writer.answer(question)

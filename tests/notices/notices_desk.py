@@ -156,6 +156,7 @@ def posting(
         office,
         hostname="127.0.0.1",
         port=0,
+        ready_timeout=90,  # five seconds are not always enough on a busy machine
         authenticator=login,
         auth_required=bool(password),
         auth_require_tls=not implicit,

@@ -287,14 +287,14 @@ def test_a_sender_killed_between_sending_and_noting_sends_again_under_the_same_i
 
     def hold():
         arrived.set()
-        go_on.wait(30)
+        go_on.wait(90)
 
     receiver.before_answering = hold
     process = multiprocessing.get_context("spawn").Process(
         target=killed_sender, args=(storage.database.url, tmp_path / "blobs")
     )
     process.start()
-    assert arrived.wait(30)
+    assert arrived.wait(90)
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
     process.join()

@@ -13,7 +13,8 @@ from yunhe.operations.task import Handler
 from yunhe.operations.worker import Worker
 from yunhe.storage import events, operations
 
-PATIENCE = 20.0
+PATIENCE = 90.0
+"""Far more than anything takes: the machine may be busy with other tests."""
 
 
 def until(condition: Callable[[], object], what: str = "the condition") -> object:

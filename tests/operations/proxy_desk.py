@@ -18,14 +18,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from free_ports import free_port
+
 ROOT = Path(__file__).parents[2]
 NAME = "yunhe.example"
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 def certificate(
@@ -106,6 +103,11 @@ def adapted(folder: Path, *, upstream: int, chain: Path, private: Path) -> tuple
     return said, plain, secure
 
 
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 @contextmanager
 def nginx(folder: Path, *, upstream: int, days: int = 90, begun_days_ago: int = 1,
           names: tuple[str, ...] = (NAME, "localhost")) -> Iterator[Proxy]:  # fmt: skip
@@ -130,10 +132,10 @@ def nginx(folder: Path, *, upstream: int, days: int = 90, begun_days_ago: int = 
     assert checked.returncode == 0, checked.stderr
     process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        for _ in range(500):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", secure)) == 0:
-                    break
+        until = time.monotonic() + 60
+        while not _listens(secure):
+            assert process.poll() is None, (folder / "error.log").read_text("utf-8")
+            assert time.monotonic() < until, "nginx does not listen"
             time.sleep(0.01)
         yield Proxy(plain, secure, chain, folder)
     finally:

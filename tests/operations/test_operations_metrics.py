@@ -210,8 +210,8 @@ def test_a_real_prometheus_scrapes_and_answers_questions(tmp_path):
     with serving(tmp_path / "home", parts=("gateway", "worker")) as running:
         for _ in range(7):
             ask(running.url, "/v1/routes")
-        with prometheus(tmp_path, running.url.removeprefix("http://")) as server:
-            eventually(lambda: queried(server, 'up{job="tested"} == 1'), seconds=40)
+        with prometheus(tmp_path, running.url.removeprefix("http://"), every_seconds=5) as server:
+            eventually(lambda: queried(server, 'up{job="tested"} == 1'))
             [requests] = queried(server, 'yunhe_http_requests_total{route="/v1/routes"}')
             assert requests["value"][1] == "7"
             assert requests["metric"]["status"] == "401"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from operation_desk import Held, until
+from operation_desk import PATIENCE, Held, until
 
 from yunhe.operations import worker
 from yunhe.settings import Settings
@@ -31,11 +31,11 @@ class Process:
 
     def kill(self) -> None:
         os.kill(self.popen.pid, signal.SIGKILL)
-        self.popen.wait(20)
+        self.popen.wait(PATIENCE)
 
     def terminate(self) -> int:
         self.popen.terminate()
-        return self.popen.wait(30)
+        return self.popen.wait(PATIENCE)
 
 
 @pytest.fixture

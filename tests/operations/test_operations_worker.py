@@ -5,7 +5,7 @@ import time
 from collections import Counter
 
 import pytest
-from operation_desk import Held, until
+from operation_desk import PATIENCE, Held, until
 
 from yunhe.kernel.errors import Conflict, Invalid, Unavailable
 from yunhe.kernel.progress import Stopped
@@ -103,7 +103,7 @@ def test_one_cancelled_while_it_runs_stops_at_its_next_step(desk):
     held = Held()
     desk.started({"a": held})
     asked = desk.ask("a")
-    assert held.begun.wait(10)
+    assert held.begun.wait(PATIENCE)
     assert desk.cancel(asked).cancel_asked
     assert desk.wait(asked).state == "cancelled"
     assert (held.calls, held.left) == (1, ["cancel"])
@@ -114,7 +114,7 @@ def test_one_that_was_done_before_it_heard_of_the_cancelling_is_done(desk):
     held = Held()
     desk.started({"a": held})
     asked = desk.ask("a")
-    assert held.begun.wait(10)
+    assert held.begun.wait(PATIENCE)
     held.free.set()
     assert desk.wait(asked).state == "done"
     assert desk.cancel(asked).state == "done"
@@ -139,8 +139,8 @@ def test_a_worker_that_stops_hands_back_and_another_goes_on(desk):
     held = Held()
     first = desk.started({"a": held})
     asked = desk.ask("a")
-    assert held.begun.wait(10)
-    assert first.stop(10)
+    assert held.begun.wait(PATIENCE)
+    assert first.stop(PATIENCE)
     assert not first.alive()
     back = desk.see(asked)
     assert (back.state, back.workers_lost) == ("waiting", 0)
@@ -157,12 +157,12 @@ def test_stopping_does_not_wait_for_a_handler_that_does_not_listen(desk):
 
     def does_not_listen(platform, task, *, progress, halt):
         deaf.set()
-        end.wait(20)
+        end.wait(PATIENCE)
         return {}
 
     made = desk.started({"a": does_not_listen})
     desk.ask("a")
-    assert deaf.wait(10)
+    assert deaf.wait(PATIENCE)
     assert not made.stop(0.1)
     end.set()
 
@@ -170,7 +170,7 @@ def test_stopping_does_not_wait_for_a_handler_that_does_not_listen(desk):
 def test_nothing_new_is_begun_once_a_worker_stops(desk):
     held = Held()
     made = desk.started({"a": held})
-    assert made.stop(10)
+    assert made.stop(PATIENCE)
     asked = desk.ask("a")
     made.wake()
     assert (desk.see(asked).state, held.calls) == ("waiting", 0)
@@ -195,7 +195,7 @@ def test_slots_of_one_worker_work_at_the_same_time(desk):
     both = threading.Barrier(2)
 
     def meets(platform, task, *, progress, halt):
-        both.wait(10)
+        both.wait(PATIENCE)
         return {}
 
     desk.started({"a": meets}, slots=2)
@@ -242,7 +242,7 @@ def test_a_replaced_worker_is_told_to_stop_and_nothing_of_it_is_kept(desk, monke
     held = Held()
     desk.started({"a": held})
     asked = desk.ask("a")
-    assert held.begun.wait(10)
+    assert held.begun.wait(PATIENCE)
     # Its machine slept, so its lease ran out and another took over.
     monkeypatch.setattr(leases, "is_gone", lambda owner: True)
     other = leases.claim(desk.storage, ["operation:a"])
@@ -294,22 +294,31 @@ def test_an_operation_whose_workers_vanish_again_and_again_fails_and_its_owner_i
 
 
 def test_progress_is_written_as_events_a_few_times_a_second_and_the_last_word_is_seen(desk):
-    asked_for = 0
+    asked_for, took = 0, 0.0
+
+    def written() -> int:
+        return desk.said(asked).count("progress")
 
     def chatty(platform, task, *, progress, halt):
-        nonlocal asked_for
-        end = time.monotonic() + 1.3
-        while time.monotonic() < end:
-            asked_for += 1
-            progress.step("chatting", done=asked_for)
+        nonlocal asked_for, took
+        began = time.monotonic()
+
+        def chats() -> bool:
+            nonlocal asked_for
+            for _ in range(100):
+                asked_for += 1
+                progress.step("chatting", done=asked_for)
+            return written() >= 2
+
+        until(chats, "a second event")
         until(lambda: desk.see(asked).done == asked_for, "the last step")
+        took = time.monotonic() - began
         return {}
 
     made = desk.worker({"a": chatty})
     asked = desk.ask("a")
     made.run_once()
-    assert asked_for > 100
-    assert 2 <= desk.said(asked).count("progress") <= 5
+    assert 2 <= written() <= 1 + took / watch.WRITE_SECONDS < asked_for / 10
     assert desk.see(asked).step == "chatting"
 
 

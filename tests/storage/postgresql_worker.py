@@ -1,4 +1,6 @@
-"""Works in a process of its own until nothing is left: ``postgresql_worker.py URL HOME``.
+"""Works in a process of its own until nothing is left: ``postgresql_worker.py URL HOME TOGETHER``.
+
+Nobody ends a first item before so many have one; with 0 nobody waits, and claims are short.
 
 Each item is one transfer, one custody record and the item's end, in one transaction. Whatever may
 be tried again is tried again; what it was told on the way is printed, one code a line.
@@ -6,6 +8,7 @@ be tried again is tried again; what it was told on the way is printed, one code 
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -73,9 +76,18 @@ def left(storage: Storage) -> int:
         return tx.execute(query).scalar_one()
 
 
+def meet(home: Path, together: int) -> None:
+    """Wait until so many are here."""
+    if together:
+        (home / f"worker-{os.getpid()}").touch()
+    while len(list(home.glob("worker-*"))) < together:
+        _pause.wait(PAUSE_SECONDS)
+
+
 def main() -> None:
-    url, home = sys.argv[1], Path(sys.argv[2])
-    leases.LEASE_SECONDS = 2  # a claim whose commit was cut off may be ours without our knowing
+    url, home, together = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+    if not together:  # cut off at its commit, a claim may be ours without our knowing
+        leases.LEASE_SECONDS = 2
     storage = Storage(Database(url, connections=2), LocalBlobs(home / "blobs"), SystemClock())
     sequencer = custody.Sequencer(storage, custody.open_signer(home))
     done = 0
@@ -84,6 +96,8 @@ def main() -> None:
         if held is None:
             _pause.wait(PAUSE_SECONDS)
             continue
+        if not done:
+            meet(home, together)
         apply(storage, held)
         done += 1
         if done % 10 == 0:

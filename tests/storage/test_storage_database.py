@@ -67,7 +67,7 @@ def test_a_reader_sees_one_state_while_a_writer_commits(storage):
             written.set()
 
         threading.Thread(target=write).start()
-        assert written.wait(10)
+        assert written.wait(90)
         assert reader.execute(text("SELECT count(*) FROM seen")).scalar_one() == before
     with storage.database.read() as reader:
         assert reader.execute(text("SELECT count(*) FROM seen")).scalar_one() == before + 1

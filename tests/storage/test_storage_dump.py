@@ -167,13 +167,13 @@ def test_a_dump_is_of_one_moment_however_long_it_takes(database, tmp_path, monke
 
     class Slow:
         def step(self, what: str, *, done: int, total: int | None = None) -> None:
-            assert written.acquire(timeout=20), "the writer waits for the dump"
+            assert written.acquire(timeout=90), "the writer waits for the dump"
 
     writer = threading.Thread(target=write)
     writer.start()
     try:
         for _ in range(30):
-            assert written.acquire(timeout=20)
+            assert written.acquire(timeout=90)
         with database.read() as tx:
             made = {each.name: each.rows for each in dump(tx, tmp_path, Slow()).tables}
     finally:

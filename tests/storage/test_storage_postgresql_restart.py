@@ -52,8 +52,8 @@ def ask(storage: Storage, items: int) -> None:
             leases.enqueue(tx, kind="job", key=f"item-{n:04}", payload={}, at_us=n)
 
 
-def start(storage: Storage, home: Path) -> list[subprocess.Popen[str]]:
-    command = [sys.executable, worker.__file__, storage.database.url, str(home)]
+def start(storage: Storage, home: Path, *, together: int = 0) -> list[subprocess.Popen[str]]:
+    command = [sys.executable, worker.__file__, storage.database.url, str(home), str(together)]
     return [
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(WORKERS)
@@ -117,7 +117,7 @@ def test_restarts_under_load_lose_and_double_nothing(
 def test_many_processes_share_the_work_and_sign_one_log(storage: Storage, tmp_path: Path) -> None:
     custody.create_log(tmp_path, "yunhe.test/log")
     ask(storage, ITEMS)
-    counts, told = ended(start(storage, tmp_path))
+    counts, told = ended(start(storage, tmp_path, together=WORKERS))
     assert sum(counts) == ITEMS
     assert min(counts) > 0
     assert told == set()

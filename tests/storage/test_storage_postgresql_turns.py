@@ -72,7 +72,7 @@ def test_shared_writers_write_at_once_and_who_writes_alone_waits_for_all_of_them
             alone: Future[None] = pool.submit(write_alone, storage)
             wait_until(lambda: waiting(storage) == 1)
             assert not alone.done()
-        alone.result(timeout=30)
+        alone.result(timeout=90)
         with storage.database.begin():
             for begin in (storage.database.begin, storage.database.begin_shared):
                 late = pool.submit(write_alone, storage, begin)
@@ -117,7 +117,7 @@ def test_records_that_commit_out_of_order_are_all_signed_and_none_is_passed_over
             signing = pool.submit(sequencer.run_once)
             wait_until(lambda: waiting(storage) == 1)  # nothing is signed past the open one
             assert not signing.done()
-        assert signing.result(timeout=30).size == 2
+        assert signing.result(timeout=90).size == 2
     with storage.database.read() as tx:
         rows = log_rows.leaf_rows(tx, start=0, count=10)
         assert [row.subject for row in rows] == ["first", "second"]

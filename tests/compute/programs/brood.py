@@ -23,7 +23,7 @@ if ending == "signal":
 elif ending == "quiet":
     os.close(1)
     os.close(2)
-    time.sleep(0.2)
+    time.sleep(1)
 elif ending == "flood":
     number = 0
     while True:
