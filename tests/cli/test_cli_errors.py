@@ -38,6 +38,19 @@ def test_with_json_every_failure_is_one_object_on_standard_output(arguments, cod
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("option", "value"), [("--json", []), ("--home", ["elsewhere"]), ("--lang", ["zh"])]
+)
+@pytest.mark.parametrize("command", ["doctor", "up", "whoami"])
+def test_an_option_for_all_commands_that_stands_behind_one_is_told_where_it_goes(
+    command, option, value
+):
+    done = yunhe(command, option, *value)
+    assert done.returncode == 2
+    said = json.loads(done.stdout)["message"] if option == "--json" else done.stderr
+    assert f"yunhe {option} … " in said
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_a_fault_of_our_own_is_told_without_a_trace_unless_one_is_asked_for(language, tmp_path):
     code = (

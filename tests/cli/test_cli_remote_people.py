@@ -12,7 +12,7 @@ from remote_desk import Person, people, server
 from yunhe.cli import remote
 from yunhe.cli.people import KINDS
 from yunhe.client.wire.identity import Kind
-from yunhe.kernel.errors import NotAllowed, NotFound
+from yunhe.kernel.errors import Conflict, NotAllowed, NotFound
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +72,25 @@ def test_a_token_that_was_used_is_refused_in_the_readers_language(person, pair, 
     assert said.code != 0
     assert "Traceback" not in said.err
     assert any("\u4e00" <= letter <= "\u9fff" for letter in said.err)
+
+
+def test_a_used_token_gives_the_same_key_again_and_nobody_of_another_name_gets_in(pair, running):
+    _operator, tenant = pair
+    token = tenant.json("invite", "--role", "caller")["token"]
+    accept = ("login", "--server", running.url, "--invitation", "--name")
+    guest, other = (
+        Person(tenant.folder.parent / name, tenant._capsys, tenant._monkeypatch)
+        for name in ("wu", "other")
+    )
+    guest.json(*accept, "Wu", typed=token)
+    key = guest.key
+    guest.json(*accept, "Wu", typed=token)  # as when the first answer was lost
+    assert guest.key == key
+    said = other(*accept, "Other", typed=token)
+    assert said.code == Conflict.exit_code
+    assert "This token was used before" in said.err
+    assert "idempotency" not in said.err
+    assert not other.kept.exists()
 
 
 def test_without_a_server_or_a_key_one_is_told_how_to_get_them(person, running):

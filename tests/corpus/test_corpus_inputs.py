@@ -149,6 +149,12 @@ def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     assert faults(tmp_path / "empty") == [("empty", "corpus.input_holds_nothing")]
     assert faults() == [("INPUT", "corpus.inputs_none")]
     assert faults("-", format="parquet") == [("-", "corpus.stdin_parquet")]
+    with pytest.raises(Invalid) as refused:
+        look(["-"])
+    (finding,) = refused.value.findings
+    listed = str(dict(finding.params)["known"]).split(", ")
+    assert "jsonl" in listed
+    assert "parquet" not in listed  # only a file of it can be read
     assert faults(tmp_path / "a.jsonl", format="docx") == [
         ("--input-format", "corpus.input_format_unknown")
     ]

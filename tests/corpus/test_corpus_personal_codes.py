@@ -91,6 +91,16 @@ MAILS = [
     "邮箱⟦USER@EXAMPLE.COM⟧",
     "邮箱⟦ｕｓｅｒ＠ｅｘａｍｐｌｅ．ｃｏｍ⟧",
     "⟦a1@example.com⟧;⟦b2@example.com⟧",
+    "邮箱⟦user@example。com⟧。Thanks",
+    "⟦user@example.com⟧。Com is short",
+    "邮箱⟦user＠１６３。ｃｏｍ⟧，",
+    "⟦user@163点com⟧",
+    "邮箱⟦user @ example . com⟧",
+    "⟦user@example .com⟧",
+    "⟦user@example. cn⟧ 谢谢",
+    "邮箱⟦user (at) example (dot) com⟧",
+    "⟦user [at] example [dot] com⟧",
+    "邮箱⟦user{at}example{dot}com⟧",
 ]
 WECHATS = [
     "微信号⟦abc_1234⟧",
@@ -103,6 +113,8 @@ WECHATS = [
     "wx:⟦abcdef99⟧",
     "薇信⟦abc_12345⟧",
     "v信⟦abc_12345⟧",
+    "加微信（⟦abc12345⟧）",
+    "微信号(⟦abcdefgh⟧)",
     "WeChat: ⟦abc_12345⟧".replace("WeChat", "微信ID"),
 ]
 QQS = [
@@ -207,6 +219,12 @@ def test_a_code_is_found_from_its_first_sign_to_its_last(marked: str, kind: str)
         "微信群500人",
         "微信",
         "微信公众号",
+        "微信（WeChat）",
+        "微信（weixin2.0）",
+        "a@b。Then",
+        "name@host . Then",
+        "abc@def。community",
+        "3 @ 4 点 com",
         "微信8.0.30版",
         "wxWidgets",
         "vx射线",

@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Sink
-from proxy_desk import free_port
 from server_desk import ENVIRONMENT, eventually, new_key, opened, serving
 
+from free_ports import free_port
 from yunhe.compute.providers import sandbox
 from yunhe.compute.providers.remote import UsageEvent
 from yunhe.compute.remote import store as remote
@@ -179,6 +179,7 @@ def test_a_database_that_is_none_is_told(home):
         (home / leftover).unlink(missing_ok=True)
     found = look(home)
     assert found["database"] == ["failed storage.damaged"]
+    assert found["write_ahead"] == ["skipped no_tables"]  # starting it would not help
     assert found["ledger"] == ["skipped no_tables"]
 
 
@@ -454,7 +455,7 @@ def test_files_of_secrets_are_there_private_and_not_empty(home, tmp_path):
 
 def test_a_mail_server_that_answers_is_told_so(home):
     port = free_port()
-    controller = Controller(Sink(), hostname="127.0.0.1", port=port)
+    controller = Controller(Sink(), hostname="127.0.0.1", port=port, ready_timeout=90)
     controller.start()
     try:
         chosen = {"smtp_url": f"smtp://127.0.0.1:{port}", "mail_from": "a@b.example"}
@@ -539,3 +540,15 @@ def test_people_and_programs_are_told_the_same(home, language):
         assert re.sub(r"[\s\d]+", "", check["message"]) in shown
         if check["state"] in ("failed", "warning"):
             assert re.sub(r"[\s\d]+", "", check["do"]) in shown
+
+
+def test_people_are_told_as_many_findings_as_they_are_shown(home):
+    (home / "trust.txt").unlink()  # the key and the log both miss it, in the same words
+    line = [sys.executable, "-m", "yunhe", "--lang", "en", "--home", str(home), "doctor"]
+    done = subprocess.run(line, capture_output=True, text=True, check=False, env=ENVIRONMENT)
+    shown = done.stdout.splitlines()
+    assert shown[-1].startswith("1 failed: ")
+    for mark, word in (("✗", "failed"), ("✓", "fine"), ("!", "to look at"), ("–", "not looked at")):
+        said = re.search(rf"(\d+) {word}", shown[-1])
+        assert said
+        assert int(said[1]) == sum(each.startswith(f" {mark} ") for each in shown)

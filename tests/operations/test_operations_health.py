@@ -208,3 +208,15 @@ def test_what_is_told_is_json_that_reads_the_same_in_both_languages(tmp_path):
     english, chinese = (report.as_json(language, full=True) for language in ("en", "zh"))
     assert json.dumps(english) != json.dumps(chinese)
     assert [c["name"] for c in english["checks"]] == [c["name"] for c in chinese["checks"]]
+
+
+def test_a_worker_says_of_every_other_address_that_others_answer_there(tmp_path):
+    with serving(tmp_path / "home", parts=("worker",)) as running:
+        heard = ask(running.url, "/v1/me?token=yk_x")
+        chinese = body_of(ask(running.url, "/v1/me", headers="Accept-Language: zh\r\n"))
+    told = body_of(heard)
+    assert status_of(heard) == 404
+    assert (told["code"], told["params"]) == ("api.path_of_others", {"path": "/v1/me"})
+    assert "/v1/me" in str(told["message"])
+    assert "/v1/me" in str(chinese["message"])
+    assert "{" not in f"{told['message']} {told['do']} {chinese['message']} {chinese['do']}"

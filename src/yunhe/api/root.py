@@ -23,6 +23,7 @@ from yunhe.api.probes import PATHS, Probes
 from yunhe.api.requests import attach, headers_of
 from yunhe.kernel.errors import NotFound, Unavailable, YunheError
 from yunhe.kernel.ids import new_id
+from yunhe.kernel.redaction import redacted
 from yunhe.operations.service import Metrics, traces
 
 GATEWAY_PATHS = (
@@ -268,7 +269,8 @@ async def _nowhere(scope: Scope, receive: Receive, send: Send) -> None:
             await receive()
             await send({"type": f"lifespan.{phase}.complete"})
         return
-    await _answer_error(NotFound("api.path_unknown"), scope, receive, send)
+    error = NotFound("api.path_of_others", path=redacted(str(scope["path"]))[:200])
+    await _answer_error(error, scope, receive, send)
 
 
 async def _answer_error(error: YunheError, scope: Scope, receive: Receive, send: Send) -> None:

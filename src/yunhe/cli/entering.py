@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,7 @@ import click
 from yunhe.cli import logins, remote
 from yunhe.cli.remote import checked, connected, hidden, moment, on_server, show_one
 from yunhe.cli.session import Session
-from yunhe.kernel.errors import Invalid
+from yunhe.kernel.errors import Conflict, Invalid
 from yunhe.kernel.ids import derived_id
 from yunhe.kernel.language import Language, text
 
@@ -134,7 +136,8 @@ def _claimed(nobody: Client, token: str, *, organisation: str, name: str) -> str
 
     claim = checked(Claim, {"token": token, "organisation_name": organisation, "name": name})
     # The same token is the same request, so a key whose answer was lost comes once more.
-    made = nobody.credentials.claim_operator(claim, key=derived_id("claim", token))
+    with _used_once():
+        made = nobody.credentials.claim_operator(claim, key=derived_id("claim", token))
     return made.key.secret
 
 
@@ -142,7 +145,19 @@ def _accepted(nobody: Client, token: str, *, name: str) -> str:
     from yunhe.client.wire.credentials import Acceptance  # noqa: PLC0415
 
     sent = checked(Acceptance, {"token": token, "name": name})
-    return nobody.credentials.accept(sent, key=derived_id("claim", token)).key.secret
+    with _used_once():
+        return nobody.credentials.accept(sent, key=derived_id("claim", token)).key.secret
+
+
+@contextmanager
+def _used_once() -> Iterator[None]:
+    """Say of a token that was used under other names just that: nobody chose its request's key."""
+    try:
+        yield
+    except Conflict as error:
+        if error.code != "storage.key_reused":
+            raise
+        raise Conflict("cli.token_used") from None
 
 
 def _asked_server(session: Session, kept: logins.Logins) -> str | None:

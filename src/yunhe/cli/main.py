@@ -95,6 +95,10 @@ def language_of(arguments: Sequence[str]) -> Language:
     return from_environment()
 
 
+_IN_FRONT = frozenset({"--home", "--json", "--lang"})
+"""Options that every command has, but only in front of its name."""
+
+
 class LazyGroup(click.Group):
     """A group whose commands are imported when asked for, so that help stays fast."""
 
@@ -213,6 +217,9 @@ def _answer(given: Sequence[str], language: Language) -> int:
         # Outside its standalone mode the library returns the code of `Context.exit`.
         return int(LazyGroup(language).main(given, "yunhe", standalone_mode=False) or 0)
     except click.ClickException as wrong:
+        if isinstance(wrong, click.NoSuchOption) and wrong.option_name in _IN_FRONT:
+            option = wrong.option_name
+            wrong = click.UsageError(text("cli.in_front", language, option=option), wrong.ctx)
         if as_json:
             _say_json("usage", "cli.usage_wrong", wrong.format_message())
         else:

@@ -120,7 +120,8 @@ def _one(given: str, asked: str | None, found: Found) -> Iterator[Finding]:
     if given == STANDARD_INPUT:
         if asked is None or asked == "parquet":
             code = "corpus.stdin_format" if asked is None else "corpus.stdin_parquet"
-            yield Finding(given, code, (("known", ", ".join(FORMATS)),))
+            known = ", ".join(each for each in FORMATS if each != "parquet")
+            yield Finding(given, code, (("known", known),))
         else:
             found.files.append(InputFile("stdin", STANDARD_INPUT, asked, None))
     elif given.startswith(BUCKET):

@@ -45,19 +45,60 @@ def _local_from(codes: NDArray[np.uint16], at: int) -> int:
 
 @inner
 def _dot(codes: NDArray[np.uint16], at: int) -> int:
-    """One past the dot at ``at``, which may be spelt `` dot `` or ``(dot)``; -1 for none."""
+    """One past the dot at ``at``, which may be spelt `` dot ``, ``(dot)`` or so; -1 for none."""
     if at >= len(codes):
         return -1
     if codes[at] == 0x2E:
         return at + 1
-    opened = codes[at] == 0x20 or codes[at] == 0x28 or codes[at] == 0x5B
+    opened = codes[at] == 0x20 or codes[at] == 0x28 or codes[at] == 0x5B or codes[at] == 0x7B
     if not opened or at + 4 >= len(codes):
         return -1
     is_dot = (
         codes[at + 1] | 32 == 0x64 and codes[at + 2] | 32 == 0x6F and codes[at + 3] | 32 == 0x74
     )
-    closed = codes[at + 4] == 0x20 or codes[at + 4] == 0x29 or codes[at + 4] == 0x5D
+    last = codes[at + 4]
+    closed = last == 0x20 or last == 0x29 or last == 0x5D or last == 0x7D
     return at + 5 if is_dot and closed else -1
+
+
+@inner
+def _ends_domain(codes: NDArray[np.uint16], at: int) -> bool:
+    """Whether ``com``, ``cn``, ``net`` or ``org`` stands at ``at``."""
+    if at + 1 >= len(codes):
+        return False
+    one, two = codes[at] | 0x20, codes[at + 1] | 0x20
+    three = codes[at + 2] | 0x20 if at + 2 < len(codes) else 0
+    end = at + 3
+    if one == 0x63 and two == 0x6E:
+        end = at + 2
+    elif not (
+        (one == 0x63 and two == 0x6F and three == 0x6D)
+        or (one == 0x6E and two == 0x65 and three == 0x74)
+        or (one == 0x6F and two == 0x72 and three == 0x67)
+    ):
+        return False
+    return end >= len(codes) or not _is_host(codes[end])
+
+
+@inner
+def _odd_dot(codes: NDArray[np.uint16], at: int) -> int:
+    """One past a dot that was typed as ``。`` or ``点``, or with blanks around it; -1 for none.
+
+    Any of them may as well end a sentence, so the end of a domain must follow.
+    """
+    place = at + 1 if codes[at] == 0x20 else at
+    if place >= len(codes):
+        return -1
+    code = codes[place]
+    if code == 0x2E or code == 0x3002 or code == 0x70B9:
+        place += 1
+    else:
+        place = _dot(codes, place)
+        if place < 0:
+            return -1
+    if place < len(codes) and codes[place] == 0x20:
+        place += 1
+    return place if _ends_domain(codes, place) else -1
 
 
 @inner
@@ -78,7 +119,9 @@ def _domain(codes: NDArray[np.uint16], at: int, words: Words) -> int:
             ended_at = -1
         dot = _dot(codes, at)
         if dot < 0 or dot >= len(codes) or not _is_host(codes[dot]):
-            break
+            dot = _odd_dot(codes, at) if ended_at < 0 and at < len(codes) else -1
+            if dot < 0:
+                break
         at = label = dot
         letters = True
     return ended_at

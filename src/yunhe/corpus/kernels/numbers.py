@@ -197,6 +197,19 @@ def _is_mobile_layout(taken: Taken, first: int) -> bool:
 
 
 @inner
+def _is_amount(codes: NDArray[np.uint16], end: int) -> bool:
+    """Whether 元, 美元, 万元, 股, 吨 and their like stand behind a number, but no 元旦."""
+    code = codes[end] if end < len(codes) else 0
+    behind = codes[end + 1] if end + 1 < len(codes) else 0
+    if code == 0x5143:
+        return behind != 0x65E6 and behind != 0x5BB5
+    if code == 0x80A1 or code == 0x5428:
+        return True
+    known = code == 0x7F8E or code == 0x6B27 or code == 0x65E5 or code == 0x6E2F
+    return behind == 0x5143 and (known or code == 0x4E07 or code == 0x4EBF)
+
+
+@inner
 def _mobile(
     codes: NDArray[np.uint16],
     low: int,
@@ -223,7 +236,9 @@ def _mobile(
     if _is_glued(codes, low, start, end, near, words):
         return used
     named = near & w.PHONE
-    if not named and (serial or not _is_mobile_layout(taken, first)):
+    if not named and (
+        serial or not _is_mobile_layout(taken, first) or (not spelt and _is_amount(codes, end))
+    ):
         return used
     start = max(low, _country(codes, start))
     marked = _PHONE if named else _PHONE_BARE

@@ -12,7 +12,7 @@ _SPAN = 60  # characters behind a word that are looked at
 _SAYS = r"[ ]?(?:[:=是为叫]|就是|)[ ]?"
 _WECHAT = re.compile(
     r"(?:[微薇威徽VvWw卫](?:信|星|[Xx]|e[Cc]hat)|微[心芯])(号码?|[Ii][Dd]|账号|帐号|帐户|账户|)"
-    rf"({_SAYS})([A-Za-z][A-Za-z0-9_\-]{{5,19}}|[1-9][0-9]{{5,10}})(?![A-Za-z0-9_\-])"
+    rf"({_SAYS}|\((?=[A-Za-z0-9_\-]+\)))([A-Za-z][A-Za-z0-9_\-]{{5,19}}|[1-9][0-9]{{5,10}})(?![A-Za-z0-9_\-])"
 )
 _QQ = re.compile(
     r"(?:[Qq扣企][Qq扣鹅]|球球|(?<=加)[Qq]|[Qq](?=号))(号码|号|账号|帐号|群号|群|)"
@@ -53,7 +53,7 @@ def chats(shadow: Shadow, start: int, end: int) -> Iterator[Sighting]:
 
 def _wechat(found: re.Match[str], text: str, origin: int) -> Iterator[Sighting]:
     noun, says, name = found.groups()
-    explicit = bool(noun or says.strip())
+    explicit = bool(noun or says.strip(" ("))
     latin = found.group()[1] not in "信星心芯"  # "vx", "wx" are parts of English words as well
     if latin and _is_glued(text, found.start()):
         return

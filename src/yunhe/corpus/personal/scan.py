@@ -26,7 +26,7 @@ from yunhe.corpus.personal.details import number_words
 from yunhe.corpus.personal.found import REASONS, Found, merged
 from yunhe.corpus.personal.windows import Rule, Shadow
 
-VERSION = 2
+VERSION = 3
 """Raised whenever a rule changes, because the same text may then be masked differently."""
 NameFinder = Callable[[Utf8], Found]
 """Finds names in a batch; its finds lie on character borders."""

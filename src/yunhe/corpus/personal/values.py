@@ -51,6 +51,6 @@ def _mail(value: str) -> str:
     for spelt in ("(at)", "[at]", "{at}", " at ", "#", "("):
         if "@" not in value:
             value = value.replace(spelt, "@", 1)
-    for spelt in ("(dot)", "[dot]", " dot "):
+    for spelt in ("(dot)", "[dot]", "{dot}", " dot ", "。", "点"):
         value = value.replace(spelt, ".")
     return value.replace(" ", "")

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from yunhe.operations.checks.findings import Found, Subject, failed, fine, warning
+from yunhe.operations.checks.findings import Found, Subject, failed, fine, skipped, warning
 from yunhe.operations.health import FREE_BYTES_MIN
 
 FREE_BYTES_WANTED = 2 << 30
@@ -17,6 +17,7 @@ _NETWORK = {
     *("9p", "afs", "beegfs", "ceph", "cifs", "fuse.glusterfs", "fuse.s3fs", "fuse.sshfs"),
     *("glusterfs", "lustre", "nfs", "nfs4", "smb3", "smbfs", "virtiofs"),
 }
+_SQLITE = b"SQLite format 3\0"  # the first 16 bytes of every such file
 _WAL_VERSION = 2  # bytes 18 and 19 of an SQLite file that is written ahead
 
 
@@ -73,7 +74,9 @@ def write_ahead(subject: Subject) -> Iterator[Found]:
         return
     with path.open("rb") as file:
         head = file.read(100)
-    if head[18:20] == bytes([_WAL_VERSION, _WAL_VERSION]):
+    if not head.startswith(_SQLITE):
+        yield skipped("operations.doctor.no_tables")  # no start would mend it
+    elif head[18:20] == bytes([_WAL_VERSION, _WAL_VERSION]):
         yield fine("operations.doctor.wal_fine")
     else:
         yield warning("operations.doctor.wal_off", where=str(path))
