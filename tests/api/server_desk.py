@@ -27,8 +27,8 @@ ENVIRONMENT = {
 }
 
 
-def eventually(check: Callable[[], object], *, seconds: float = 20.0) -> object:
-    """What ``check`` returns once it is true."""
+def eventually(check: Callable[[], object], *, seconds: float = 90.0) -> object:
+    """What ``check`` returns once it is true; ``seconds`` is far more than anything takes."""
     until = time.monotonic() + seconds
     while True:
         found = check()

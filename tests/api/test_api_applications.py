@@ -112,14 +112,16 @@ def test_members_of_the_firm_do_not_decide_and_strangers_see_nothing(town: Town)
 
 def test_a_committee_votes_and_the_applicant_is_not_shown_who_voted_how(town: Town):
     made = town.apply(facts={"device_hours": 6_000})
+    assert made["asked_ms"] == 6_000 * 3_600_000
     for key in town.chiefs:
-        done = town.act(made, "votes", key, {"vote": "award", "reason": "好"})
+        done = town.act(made, "votes", key, {"vote": "award", "reason": "好", "hours": 5_000})
     assert (done["state"], done["decided_by"]) == ("awarded", "committee")
     path = f"/v1/applications/{made['id']}"
     own = town.desk.ask("GET", path, town.trainer).json()["steps"]
     programme = town.desk.ask("GET", path, town.chiefs[0]).json()["steps"]
     assert [step["action"] for step in own] == ["applied", "ruled", "awarded"]
-    assert [step["action"] for step in programme].count("voted") == 3
+    votes = [(s["vote"], s["hours"]) for s in programme if s["action"] == "voted"]
+    assert votes == [("award", 5_000)] * 3
 
 
 def test_faults_in_the_facts_are_told_together(town: Town):

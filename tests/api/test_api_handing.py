@@ -11,6 +11,7 @@ from yunhe.api.handing import TOGETHER
 from yunhe.api.runtime import PLACES, Runtime
 from yunhe.api.turns import SPARE
 from yunhe.compute import service as compute
+from yunhe.ledger import service as ledger
 from yunhe.storage.grouping import GroupCommit
 
 BODY = {"entry_point": "trial", "chip": "cpu", "wall_seconds_max": 60, "cpu_seconds_max": 60}
@@ -84,6 +85,92 @@ def test_one_that_is_refused_among_many_keeps_nobody_else_from_being_taken(town)
     assert told[9] == (422, "compute.spec_invalid")
     assert told[10][0] in (400, 422)
     assert count(desk) == 7
+
+
+def in_one_group(desk, monkeypatch, asked):
+    """What came of requests that arrive one after the other while another writes."""
+    joined, before = [], GroupCommit.join
+
+    def join(self, batch, item):
+        joined.append(self)
+        return before(self, batch, item)
+
+    monkeypatch.setattr(GroupCommit, "join", join)
+
+    async def play(end):
+        sent = []
+        for request in asked:
+            sent.append(asyncio.ensure_future(request))
+            while len(joined) < len(sent):
+                await asyncio.sleep(0)
+            while len(sent) == 1 and not joined[0]._queue.empty():  # it is a group by itself
+                await asyncio.sleep(0)
+        end()
+        return await asyncio.gather(*sent)
+
+    with ExitStack() as held:
+        held.enter_context(desk.storage.database.begin())
+        return desk.wait(play(held.close), 120)
+
+
+def told(answer) -> tuple[int, str | None, bool]:
+    return (
+        answer.status_code,
+        answer.json().get("code"),
+        "idempotency-replayed" in answer.headers,
+    )
+
+
+def test_under_one_name_the_first_that_is_kept_decides(town, monkeypatch):
+    desk, keys = town
+    crowd, wrong = keys["crowd"], {"chip": "nonesuch"}
+    for key in keys.values():  # what is written once for a key is written
+        desk.wait(submit(desk, key, "warm"))
+    answers = in_one_group(
+        desk,
+        monkeypatch,
+        [
+            submit(desk, crowd, "before"),
+            submit(desk, crowd, "name", **wrong),
+            submit(desk, crowd, "name", **wrong),
+            submit(desk, crowd, "name", chip="another"),
+            submit(desk, crowd, "between"),
+            submit(desk, crowd, "name"),
+            submit(desk, crowd, "name", **wrong),
+            submit(desk, crowd, "name"),
+            submit(desk, keys["other"], "name", **wrong),
+        ],
+    )
+    refused, kept = (422, "compute.spec_invalid", False), (201, None, False)
+    reused = (409, "storage.key_reused", False)
+    assert [told(each) for each in answers] == [
+        kept, refused, refused, refused, kept, kept, reused, (201, None, True), refused,
+    ]  # fmt: skip
+    assert answers[5].text == answers[7].text
+    assert count(desk) == 5
+    assert told(desk.wait(submit(desk, crowd, "name"))) == (201, None, True)
+
+
+def test_of_two_transfers_under_one_name_the_one_with_the_money_is_made(desk, monkeypatch):
+    place = desk.organisation("uni")
+    key = desk.key(desk.member(place, "buyer", "administrator"))
+    with desk.storage.database.begin() as tx:
+        cash, fee = (
+            ledger.open_account(tx, owner=place, unit="CNY", purpose=purpose)
+            for purpose in ("cash", "fee")
+        )
+        ledger.grant(tx, key="top-up", account=cash, amount=1_000, at_us=1)
+
+    def pay(amount: int, name: str):
+        sent = {"entries": [{"debit": cash, "credit": fee, "amount": amount}], "memo": "m"}
+        headers = {"idempotency-key": name}
+        return desk.asking("POST", "/v1/transfers", key, json=sent, headers=headers)
+
+    assert desk.wait(pay(1, "warm")).status_code == 201
+    asked = [pay(1, "before"), pay(5_000, "name"), pay(10, "name"), pay(5_000, "name")]
+    answers = in_one_group(desk, monkeypatch, asked)
+    assert [each.status_code for each in answers] == [201, 429, 201, 409]
+    assert answers[3].json()["code"] == "storage.key_reused"
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
-from sqlalchemy import select
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
+from sqlalchemy import delete, select
 
+from yunhe.api.idempotency import Attempt, once_each
+from yunhe.kernel.errors import Conflict, YunheError
 from yunhe.ledger import service as ledger
+from yunhe.storage.database import Transaction
 from yunhe.storage.idempotency import purge, remembered
 
 
@@ -157,3 +164,44 @@ def test_a_forgotten_key_counts_as_new(desk, operator):
     assert again.status_code == 201
     assert "idempotency-replayed" not in again.headers
     assert again.json() == first.json()  # the floor's own key still leads to the same project
+
+
+class Made(BaseModel):
+    """What the command below makes."""
+
+    value: str
+
+
+def making(_: Transaction, items: Sequence[str]) -> list[Made | YunheError]:
+    """Refuses what begins with no."""
+    return [
+        Conflict("storage.busy", where=each) if each.startswith("no") else Made(value=each)
+        for each in items
+    ]
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    asked=st.lists(
+        st.tuples(st.sampled_from("abc"), st.sampled_from(["no 1", "no 2", "yes 1", "yes 2"])),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_a_group_tells_everybody_what_they_would_be_told_one_after_the_other(storage, asked):
+    batch = once_each(making)
+
+    def run(tx, tenant, of):
+        each = [(Attempt(tenant, key, "POST /", item, 1), item) for key, item in of]
+        return [
+            (told.code, dict(told.params)) if isinstance(told, YunheError) else told
+            for told in batch(tx, each)
+        ]
+
+    with storage.database.begin() as tx:
+        tx.execute(delete(remembered))
+        together = run(tx, "together", asked)
+        apart = [told for each in asked for told in run(tx, "apart", [each])]
+    assert together == apart

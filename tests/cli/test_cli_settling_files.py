@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from remote_desk import people, server
@@ -106,3 +107,14 @@ def test_a_place_that_is_not_there_is_told_in_both_languages_without_a_trace(bot
         assert operator("statement", "close", month).code != 0
         assert tenant("usage", "--period", month).code != 0
     assert operator.json("statement", "close", "2025-01")["invoices"] == 0
+
+
+def test_device_times_that_look_alike_in_hours_are_told_in_seconds():
+    told = settling._two("device_ms")
+    assert told(5_038, SimpleNamespace(found=10_076)) == "5.038 s → 10.076 s"
+    assert told(7_200_000, SimpleNamespace(found=3_600_000)) == "2.00 h → 1.00 h"
+
+
+def test_what_was_given_back_has_no_negative_zero_of_use():
+    assert settling._percent(0, -30_042) == "0.0 %"
+    assert settling._percent(-15_021, -30_042) == "50.0 %"

@@ -335,3 +335,11 @@ def test_only_an_award_of_the_same_programme_is_extended(desk: Desk):
     with pytest.raises(Conflict) as early:
         desk.ask(waiting, key="7", add_hours=1)
     assert early.value.params["state"] == "verifying"
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_list_given_as_a_word_is_told_how_lists_are_written(desk: Desk, language):
+    with pytest.raises(Invalid) as refused:
+        desk.apply(programme="indiaai", identity_documents="dpiit")
+    (said,) = [f for f in refused.value.findings if f.where == "facts.identity_documents"]
+    assert "[apaar]" in said.message(language)

@@ -301,17 +301,21 @@ def test_a_voucher_is_awarded_in_part_but_not_beyond(desk: Desk, part: int, good
         assert desk.decide(made, "award", amount_minor=part).amount_minor == part
         assert [p.amount_minor for p in desk.payments(made)] == [part]
     else:
-        with pytest.raises(Invalid):
+        with pytest.raises(Invalid) as refused:
             desk.decide(made, "award", amount_minor=part)
         assert purse(desk) == (10**9, 0)
+        (said,) = refused.value.findings
+        assert "200,000.00 CNY" in said.message("en")
+        assert str(part) not in said.message("en")
 
 
 def test_a_grant_is_not_cut_and_has_no_hours(desk: Desk):
     desk.fund(10**9, "yunhe_grants")
     made = desk.grant(1_000, 2_000)
     for part in ({"amount_minor": 1_000}, {"hours": 1}):
-        with pytest.raises(Invalid):
+        with pytest.raises(Invalid) as refused:
             desk.decide(made, "award", **part)
+        assert [each.code for each in refused.value.findings] == ["compute.award_uncut"]
     assert desk.decide(made, "award").amount_minor == 3_000
 
 

@@ -17,8 +17,9 @@ from yunhe.compute.applications import reading
 from yunhe.compute.applications.rules import Terms
 from yunhe.compute.applications.windows import giving
 from yunhe.compute.applications.windows.spans import carry, end_us, months_later, spread
+from yunhe.compute.windows import service as guarantees
 from yunhe.kernel.clock import DAY_US
-from yunhe.kernel.errors import Conflict, NotFound
+from yunhe.kernel.errors import Conflict, Invalid, NotFound
 
 HOUR_MS = 3_600_000
 YUNHE = reading.shipped("yunhe")
@@ -231,3 +232,41 @@ def test_whatever_happens_device_time_rests_on_decisions_and_sums_agree(new_desk
             case "wait":
                 later(desk, data.draw(st.integers(1, 200)))
         desk.assert_sound()
+
+
+def test_devices_are_not_guaranteed_before_the_award_begins(desk: Desk):
+    compute.register_pool(
+        desk.storage,
+        key="pool",
+        provider=desk.provider,
+        site="east",
+        chip="cpu",
+        devices=4,
+        price_minor_per_device_hour=1,
+        currency="CNY",
+    )
+    stated = {"track": "gateway", "subsidy_declaration": True, "starts_on": "2026-01-15"}
+    made = desk.apply(programme="uk_airr", device_hours=100, **stated)
+    desk.decide(made, "award")
+    (window,) = desk.windows(made)
+    begins_us = window.starts_at_us
+    assert not window.award
+
+    def guarantee(key: str, from_us: int | None):
+        return guarantees.give(
+            desk.storage,
+            key=key,
+            award=made.id,
+            devices=1,
+            from_us=from_us,
+            until_us=begins_us + DAY_US,
+            reason="model run",
+            given_by=desk.chiefs[0],
+        )
+
+    for early in (None, begins_us - 1):
+        with pytest.raises(Invalid) as refused:
+            guarantee("early", early)
+        (said,) = refused.value.findings
+        assert (said.where, said.code) == ("from", "compute.window_before_award")
+    assert guarantee("kept", begins_us).from_us == begins_us

@@ -225,6 +225,20 @@ def test_between_three_platforms_the_first_ones_consumer_and_limits_would_go_on(
     assert caught.value.code == "compute.forward_again"
 
 
+def test_an_adapter_to_another_platform_hands_over_nothing_that_excludes_providers(port) -> None:
+    rival = port.city.university
+    port.pool("CN", chip="a100", adapter="paper", provider=rival)
+    harbour = port.pool("CN", adapter="harbour")  # nobody has said that it is another platform
+    away = port.city.submit("away", excluded_providers=(rival,))
+    job = port.job(away.id)
+    assert (away.pool, job.excluded_providers) == (harbour, (rival,))
+    there = YunheProvider("harbour", _options(origin="a/log"), outbound=None)
+    with pytest.raises(NotAllowed) as refused:
+        there._chip(job)
+    assert refused.value.code == "compute.forward_providers"
+    assert there._chip(replace(job, excluded_providers=())) == "cpu"
+
+
 def _options(**over) -> YunheOptions:
     nowhere = Path("nowhere")
     return YunheOptions("http://c", nowhere, nowhere, {"a100": "a100", "cpu": "cpu"}, **over)

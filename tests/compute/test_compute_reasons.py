@@ -16,7 +16,7 @@ import yunhe.compute
 from yunhe.compute.reasons import Change, Why, why_from
 from yunhe.kernel.canonical import canonical_bytes
 from yunhe.kernel.errors import YunheError
-from yunhe.kernel.language import LANGUAGES, texts
+from yunhe.kernel.language import LANGUAGES, text, texts
 
 CODES = re.compile(r"compute\.[a-z]+_[a-z0-9_]+")
 names = st.text("abcdefgh_", min_size=1, max_size=8)
@@ -122,3 +122,14 @@ def test_whatever_a_person_meets_as_an_error_or_a_state_says_what_to_do() -> Non
         met = code.startswith(("compute.waiting_", "compute.failed_")) or code in raised
         if met and not code.endswith(".do"):
             assert f"{code}.do" in english, code
+
+
+@pytest.mark.parametrize(
+    ("code", "head"),
+    [
+        ("waiting_maintenance", "Until the maintenance"),
+        ("waiting_guarantee", "until the guarantee"),
+    ],
+)
+def test_advice_about_what_has_begun_is_bound_to_before_it_begins(code: str, head: str):
+    assert f"{head} begins" in text(f"compute.{code}.do", "en")

@@ -149,6 +149,49 @@ def test_the_end_of_a_maintenance_is_when_it_starts_at_the_earliest(rich) -> Non
     assert rich.see(waits).state == "placed"
 
 
+def listed(city) -> dict[str, tuple[int | None, int | None]]:
+    """When each that waits starts at the earliest and at the latest, as the queue says."""
+    with city.storage.database.read() as tx:
+        found = queueing.queue(
+            tx,
+            organisation=None,
+            projects=None,
+            after=0,
+            limit=100,
+            now_us=city.clock.now_us(),
+        )
+    return {each.id: (each.early_us, each.late_us) for each in found}
+
+
+def test_the_queue_says_when_a_maintenance_that_is_waited_for_ends(rich) -> None:
+    pool = register(rich)
+    other = register(rich, key="other", devices=2, nodes=(NodeRow(1, 2, 0, 0, 0),))
+    plan(rich, pool.id, 0, 500)
+    ends_us = rich.clock.now_us() + 500 * SECOND_US
+    wide = rich.submit("wide", devices=4, replicas=1, wall=100)
+    runs = rich.submit("runs", devices=2, wall=300)
+    behind = rich.submit("behind", devices=2, wall=100)
+    assert words(rich, wide) == "waiting_maintenance"
+    assert rich.see(runs).pool == other.id
+    found = listed(rich)
+    assert found[wide.id] == (ends_us, None)
+    assert found[behind.id][1] == rich.clock.now_us() + 300 * SECOND_US
+    assert found[wide.id] == (told(rich, wide).early_us, told(rich, wide).late_us)
+    compute.cancel(rich.storage, behind.id)
+    rich.clock.advance(seconds=501)
+    compute.reconsider(rich.storage)
+    assert rich.see(wide).state == "placed"
+
+
+def test_the_queue_guesses_no_time_for_what_nobody_said_will_open(rich) -> None:
+    pool = register(rich)
+    supply.change(rich.storage, pool.id, state="draining", reason="r", by=rich.operator)
+    waits = rich.submit("waits", devices=2, wall=100)
+    assert listed(rich) == {waits.id: (None, None)}
+    plan(rich, pool.id, 0, 500)
+    assert listed(rich) == {waits.id: (None, None)}  # it is drained all the same
+
+
 def test_the_wall_time_that_ends_before_a_maintenance_begins_is_offered_and_would_run(rich) -> None:
     pool = register(rich)
     plan(rich, pool.id, 300, 900)

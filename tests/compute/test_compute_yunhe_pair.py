@@ -6,10 +6,12 @@ import json
 from contextlib import ExitStack
 
 import pytest
-from town import Town
+from town import ENDS, Town
 
+from yunhe.compute import service as compute
 from yunhe.compute.providers.conformance import check_provider
 from yunhe.custody import verifier
+from yunhe.identity import service as identity
 from yunhe.storage.blobs import LocalBlobs
 
 pytestmark = pytest.mark.slow
@@ -125,3 +127,32 @@ def test_the_place_of_a_consumer_travels_and_each_platform_keeps_to_its_own_rule
     body = nation.user.custody.record(done.reference).body
     assert body["remote_consumer"] == "CN-11"
     assert "consumer" not in body  # it came from nobody else
+
+
+def test_work_that_excludes_providers_stays_here_though_it_was_given_a_place_over_there(
+    pair,
+) -> None:
+    nation, city = pair
+    city.fund("nation")
+    with nation.opened() as platform:
+        storage = platform.storage
+        with storage.database.begin() as tx:
+            named = {"key": "rival", "name": "rival", "kind": "provider", "at_us": 1}
+            rival = identity.add_organisation(tx, **named).id
+        given = {"site": "机房", "devices": 1, "currency": "CNY", "adapter": "demonstration"}
+        price = {"price_minor_per_device_hour": 1}
+        compute.register_pool(storage, key="r", provider=rival, chip="h20", **given, **price)
+    # No worker has looked at the site yet, so nobody knows that it is another platform.
+    picky = nation.submit("picky", excluded_providers=[rival])
+    assert nation.see(picky.id).state == "placed"
+    city.work()
+    nation.work()
+    waits = nation.until(picky.id, "waiting", *ENDS)
+    assert (waits.state, waits.why.code) == ("waiting", "compute.rule_provider_hidden")
+    with city.opened() as platform, platform.storage.database.read() as tx:
+        assert compute.workloads(tx) == []
+    nation.pool()
+    done = nation.until(picky.id)
+    assert done.state == "settled", done.why
+    with city.opened() as platform, platform.storage.database.read() as tx:
+        assert compute.workloads(tx) == []

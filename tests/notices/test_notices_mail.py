@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import socket
-
 import pytest
 from notices_desk import certificate, posting, tell, ways
 
+from free_ports import free_port
 from yunhe.identity import service as identity
 from yunhe.kernel.errors import Invalid, Unavailable
 from yunhe.notices import service as notices
+from yunhe.notices.domain import REGULATORS
 from yunhe.notices.mail import Letter, Mailer, Refused
 
 SENDER = "yunhe@programme.example"
@@ -129,6 +129,28 @@ def test_mail_to_a_role_reaches_its_holders_alone(storage, town, office):
     ]
 
 
+def test_mail_to_regulators_reaches_those_in_the_role_at_every_regulator(storage, town, office):
+    with storage.database.begin() as tx:
+        at_us = storage.clock.now_us()
+        for name in ("bureau", "board"):
+            place = identity.add_organisation(
+                tx, key=name, name=name, kind="regulator", at_us=at_us
+            )
+            who = identity.add_member(
+                tx, key=name, organisation=place.id, name=name, at_us=at_us
+            ).id
+            identity.grant_role(tx, member=who, role="risk_officer", at_us=at_us)
+            identity.set_contact(tx, who, f"{name}@example.org")
+    reach(storage, town.chief, "chief@operator.example")
+    reach(storage, town.officer, "bob@lab.example")
+    budget(storage, "vote", REGULATORS, role="risk_officer")
+    notices.deliver(storage, ways(mailer(office)))
+    assert sorted(to for _, (to,) in office.envelopes) == [
+        "board@example.org",
+        "bureau@example.org",
+    ]
+
+
 def test_who_left_before_the_mail_went_out_gets_none(storage, town, office, clock):
     reach(storage, town.trainer, "ann@lab.example")
     office.answer = "451 later"
@@ -153,10 +175,8 @@ def test_without_a_mail_server_nothing_is_put_in_line(storage, town, office, clo
 
 def test_a_mail_server_that_is_away_costs_nothing_but_time(storage, town, clock):
     reach(storage, town.trainer, "ann@lab.example")
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
     budget(storage, "award-1", town.lab)
-    away = Mailer(f"smtp://127.0.0.1:{port}", sender=SENDER)
+    away = Mailer(f"smtp://127.0.0.1:{free_port()}", sender=SENDER)
     assert notices.deliver(storage, ways(away)) == 1
     clock.advance(seconds=HOUR)
     for office in posting():

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from operation_desk import until
+from operation_desk import PATIENCE, until
 
-from yunhe.kernel.clock import SECOND_US
+from yunhe.compute import service as compute
+from yunhe.kernel.clock import SECOND_US, ManualClock
 from yunhe.kernel.errors import Unavailable
 from yunhe.operations import store
 from yunhe.operations.duties import LEASE_SECONDS, Duties, Duty, is_due, standing
@@ -56,10 +58,10 @@ def test_of_many_workers_one_acts(storage):
 
 def test_while_one_acts_nobody_else_does(storage):
     begun, end = threading.Event(), threading.Event()
-    slow = Duty("count", 0.0, lambda: begun.set() or end.wait(20))
+    slow = Duty("count", 0.0, lambda: begun.set() or end.wait(PATIENCE))
     busy = threading.Thread(target=Duties(storage, [slow]).run_due)
     busy.start()
-    assert begun.wait(10)
+    assert begun.wait(PATIENCE)
     counted = Counted(every_seconds=0.0)
     others = Duties(storage, [counted.duty])
     assert others.run_due() == []
@@ -174,6 +176,33 @@ def test_the_standing_duties_of_a_new_platform_all_go_well(desk):
     assert sorted(done) == sorted(duty.name for duty in standing(desk.platform))
     with desk.storage.database.read() as tx:
         assert {due.name: due.problem for due in store.all_duties(tx) if due.problem} == {}
+
+
+def test_pools_of_sites_that_the_file_does_not_name_are_closed_and_no_others(desk, tmp_path):
+    provider, _ = desk.people("centre", "provider")
+    asked = {"provider": provider, "chip": "cpu", "devices": 1, "currency": "CNY"}
+    pools = {
+        compute.register_pool(
+            desk.storage, key=name, site=name, adapter=name, price_minor_per_device_hour=1, **asked
+        ).id: name
+        for name in ("local", "kept", "gone")
+    }
+    file = tmp_path / "sites.toml"
+    file.write_text(f'[kept]\nkind = "agent"\norganisation = "{provider}"\n')
+    clock = ManualClock()
+    platform = replace(
+        desk.platform,
+        storage=replace(desk.storage, clock=clock),
+        settings=desk.platform.settings.model_copy(update={"sites_file": file}),
+    )
+    [duty] = [each for each in standing(platform) if each.name == "compute.sites"]
+    duty.work()
+    clock.advance(seconds=200)
+    duty.work()
+    with desk.storage.database.read() as tx:
+        offers = compute.supply.offers(tx, compute.pools(tx), now_us=clock.now_us())
+    stands = {pools[each.status.pool.id]: each.standing.state for each in offers}
+    assert stands == {"local": "open", "kept": "open", "gone": "down"}
 
 
 def test_a_worker_does_what_is_due_beside_its_work(desk):

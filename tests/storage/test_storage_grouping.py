@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,47 @@ def test_a_commit_that_fails_fails_every_member_and_keeps_nothing(storage, write
     monkeypatch.undo()
     assert kept(storage.database) == []
     assert writer.run(note("after")).result(SECONDS) == 0
+
+
+def alone(key: str) -> Callable[[Transaction], int]:
+    """A command that writes one row unless any is there."""
+
+    def work(tx: Transaction) -> int:
+        if note(key)(tx):
+            raise Conflict("storage.key_reused", key=key)
+        return 0
+
+    return work
+
+
+@pytest.mark.parametrize("lasting", [False, True], ids=["once", "for good"])
+def test_what_was_refused_for_something_that_was_not_kept_is_judged_again(
+    storage, writer, monkeypatch, lasting
+):
+    held = Held(writer)
+    first, second = writer.run(note("first")), writer.run(alone("second"))
+    third = writer.run(alone("third"))
+    begin, begun = storage.database.begin, []
+
+    @contextmanager
+    def breaking():
+        begun.append(1)
+        with begin() as tx:
+            yield tx
+            if lasting or len(begun) == 1:
+                raise Unavailable("storage.disk_full", where="x", free_bytes=0)
+
+    monkeypatch.setattr(storage.database, "begin", breaking)
+    held.go.set()
+    assert first.exception(SECONDS).code == "storage.disk_full"
+    if lasting:
+        codes = [each.exception(SECONDS).code for each in (second, third)]
+        assert codes == ["storage.disk_full"] * 2
+        assert len(begun) == 2  # nobody waits for the disk once for each
+        return
+    assert second.result(SECONDS) == 0
+    assert third.exception(SECONDS).code == "storage.key_reused"
+    assert kept(storage.database) == ["second"]
 
 
 def test_more_than_may_wait_are_turned_away_and_told_to_try_again(storage):

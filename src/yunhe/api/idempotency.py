@@ -16,8 +16,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from typing import TypeVar, cast
 
 from cryptography.exceptions import InvalidTag
@@ -107,60 +108,72 @@ Many = Callable[[Transaction, Sequence[_Item]], Sequence[BaseModel | YunheError]
 
 
 def once_each(many: Many[_Item], *, status: int = 201) -> Batch[tuple[Attempt, _Item], Answer]:
-    """As `once`, for the items of many callers in one run of the command.
+    """As `once`, for the items of many callers in one transaction.
 
-    The same key twice in one run is run once. Answers are not sealed.
+    The same key twice is run once; of different requests under one key the first that is kept
+    decides, and what comes after one that was refused is judged by itself. Answers are not sealed.
     """
 
     def batch(
         tx: Transaction, asked: Sequence[tuple[Attempt, _Item]]
     ) -> Sequence[Answer | YunheError]:
-        names = [(each.tenant, each.key, each.request()) for each, _ in asked]
+        attempts = [attempt for attempt, _ in asked]
+        names = [(each.tenant, each.key, each.request()) for each in attempts]
         before = idempotency.recall_many(tx, names)
-        first: dict[tuple[str, str], int] = {}
-        for index, (attempt, _) in enumerate(asked):
-            if before[index] is None:
-                first.setdefault((attempt.tenant, attempt.key), index)
-        fresh = list(first.values())
-        outcomes = dict(zip(fresh, many(tx, [asked[i][1] for i in fresh]), strict=True))
-        kept: dict[int, dict[str, Json]] = {
-            index: {"status": status, "body": shown.model_dump_json()}
-            for index, shown in outcomes.items()
-            if isinstance(shown, BaseModel)
-        }
-        answered = [idempotency.Answered(*names[index], kept[index]) for index in kept]
-        idempotency.remember_many(tx, answered, at_us=max(each.at_us for each, _ in asked))
-        return [
-            _outcome(index, asked, before=before, first=first, outcomes=outcomes, kept=kept)
-            for index in range(len(asked))
-        ]
+        found = dict(enumerate(_known(attempts, before)))
+        lines: dict[tuple[str, str], list[int]] = {}
+        for at, told in found.items():
+            if told is None:
+                lines.setdefault((attempts[at].tenant, attempts[at].key), []).append(at)
+        kept: list[idempotency.Answered] = []
+        while lines:  # at least the first of every line is told its outcome, so this ends
+            outcomes = many(tx, [asked[line[0]][1] for line in lines.values()])
+            for name, outcome in zip(list(lines), outcomes, strict=True):
+                line = lines.pop(name)
+                if isinstance(outcome, YunheError):
+                    refused = _alike(line, attempts)
+                    found |= dict.fromkeys(refused, outcome)
+                    if len(refused) < len(line):
+                        lines[name] = line[len(refused) :]
+                    continue
+                said = outcome.model_dump_json()
+                answer: dict[str, Json] = {"status": status, "body": said}
+                kept.append(idempotency.Answered(*names[line[0]], answer))
+                found |= _told(line, attempts, Answer(status, said.encode(), repeated=False))
+        idempotency.remember_many(tx, kept, at_us=max(each.at_us for each in attempts))
+        return [told for told in found.values() if told is not None]
 
     return batch
 
 
-def _outcome(
-    index: int,
-    asked: Sequence[tuple[Attempt, _Item]],
-    *,
-    before: Sequence[tuple[Json] | Conflict | None],
-    first: Mapping[tuple[str, str], int],
-    outcomes: Mapping[int, BaseModel | YunheError],
-    kept: Mapping[int, Mapping[str, Json]],
-) -> Answer | YunheError:
-    attempt = asked[index][0]
-    known = before[index]
-    if isinstance(known, Conflict):
-        return known
-    if known is not None:
-        return _opened(cast("Mapping[str, Json]", known[0]), attempt)
-    original = first[attempt.tenant, attempt.key]
-    if original != index and asked[original][0].request() != attempt.request():
-        return Conflict("storage.key_reused", key=attempt.key)
-    outcome = outcomes[original]
-    if isinstance(outcome, YunheError):
-        return outcome
-    body = str(kept[original]["body"]).encode()
-    return Answer(int(cast("int", kept[original]["status"])), body, repeated=original != index)
+def _known(
+    attempts: Sequence[Attempt], before: Sequence[tuple[Json] | Conflict | None]
+) -> Iterator[Answer | YunheError | None]:
+    """What was answered before this transaction, by its order; None of a key nobody has used."""
+    for attempt, known in zip(attempts, before, strict=True):
+        if isinstance(known, tuple):
+            yield _opened(cast("Mapping[str, Json]", known[0]), attempt)
+        else:
+            yield known
+
+
+def _alike(line: Sequence[int], attempts: Sequence[Attempt]) -> list[int]:
+    """Those at the head of a line that ask for the same."""
+    first = attempts[line[0]].request()
+    return list(takewhile(lambda at: attempts[at].request() == first, line))
+
+
+def _told(
+    line: Sequence[int], attempts: Sequence[Attempt], answer: Answer
+) -> dict[int, Answer | YunheError]:
+    """What those with one key are told once the first of them is kept."""
+    told: dict[int, Answer | YunheError] = {line[0]: answer}
+    for at in line[1:]:
+        if attempts[at].request() == attempts[line[0]].request():
+            told[at] = replace(answer, repeated=True)
+        else:
+            told[at] = Conflict("storage.key_reused", key=attempts[at].key)
+    return told
 
 
 def _opened(kept: Mapping[str, Json], attempt: Attempt) -> Answer:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from yunhe.cli.awarded import given, rules_said, show_application, show_in_full, show_payment
 from yunhe.cli.guaranteeing import add_guaranteeing
 from yunhe.cli.judging import add_judging
 from yunhe.cli.naming import means
@@ -21,20 +22,15 @@ from yunhe.cli.remote import (
     show_list,
     show_one,
     state,
-    worded,
 )
 from yunhe.cli.session import Session
 from yunhe.kernel.language import Language, text
 
 if TYPE_CHECKING:
     from yunhe.client.client import Client
-    from yunhe.client.wire.applications import Application, ApplicationInFull, Window
-    from yunhe.client.wire.programmes import Rule
+    from yunhe.client.wire.applications import Application
 
 _FILE_BYTES_MAX = 1 << 18
-_MS_PER_HOUR = 3_600_000
-_RATES_SHOWN = 12
-_COMMANDS = {"redeem": "claim"}  # steps whose command has another name
 
 
 def award(language: Language) -> click.Command:
@@ -67,114 +63,8 @@ def award(language: Language) -> click.Command:
 
 def _row(session: Session, each: Application) -> tuple[str, ...]:
     shown = state(session, each.state)
-    return each.id, each.programme, shown, given(each), moment(each.due_at)[:10], each.title
-
-
-def given(each: Application) -> str:
-    """What was awarded, or of money what is asked for."""
-    if each.currency:
-        return _money(each.amount_minor, each.currency)
-    hours = _hours(each.granted_ms) if each.granted_ms else ""
-    return f"{hours} {each.chip}".strip()
-
-
-def _money(amount_minor: int, currency: str) -> str:
-    from yunhe.kernel.units import format_minor  # noqa: PLC0415
-
-    return f"{format_minor(amount_minor, currency)} {currency}"
-
-
-def _hours(device_ms: int) -> str:
-    """Device-hours to the thousandth, never in powers of ten."""
-    return f"{round(device_ms / _MS_PER_HOUR, 3):,.15g} h"
-
-
-def show_application(session: Session, found: Application) -> None:
-    """One application for a person, with the rules that counted and what is possible now."""
-    fields = {
-        "application": found.id,
-        "name": found.title,
-        "organisation": found.organisation,
-        "programme": found.programme,
-        "concerns": found.concerns,
-        "state": state(session, found.state),
-        "asked": given(found),
-        "why": _rules(session, found.rules),
-        "missing": ", ".join(found.missing),
-        "due": moment(found.due_at),
-        "decided_by": found.decided_by,
-        "expires": moment(found.ends_at),
-        "possible": ", ".join(_COMMANDS.get(each, each) for each in found.possible),
-        "awards": ", ".join(found.awards),
-        "reference": found.reference,
-    }
-    show_one(session, found, fields)
-
-
-def payment_state(session: Session, word: str) -> str:
-    """How a payment stands: open means that nobody asked for it yet."""
-    return worded(session, "payment", word)
-
-
-def _done(session: Session, action: str) -> str:
-    return worded(session, "step", action)
-
-
-def _rules(session: Session, rules: Iterable[Rule]) -> str:
-    unchecked = session.say("cli.award.unverified")
-    said = (f"{r.rule}: {r.text}{'' if r.verified else f' ({unchecked})'}" for r in rules)
-    return " ".join(said)
-
-
-def _show_in_full(session: Session, found: ApplicationInFull) -> None:
-    show_application(session, found)
-    if session.as_json:
-        return
-    steps = "\n".join(
-        f"  {moment(step.at)}  {_done(session, step.action)}  {step.actor}  {step.reason}"
-        for step in found.steps
-    )
-    facts = "\n".join(f"  {name}: {_fact(told)}" for name, told in sorted(found.facts.items()))
-    windows = "\n".join(
-        f"  {window.starts_at[:10]} – {window.ends_at[:10]}  "
-        f"{_hours(window.device_ms)} {window.chip}  {window.award}{_counted(window)}"
-        for window in found.windows
-    )
-    payments = "\n".join(
-        f"  {one.number}  {one.name}  {_money(one.amount_minor, found.currency)}"
-        f"  {payment_state(session, one.state)}"
-        for one in found.payments
-    )
-    parts = {"asked": facts, "steps": steps, "windows": windows, "payments": payments}
-    for heading, lines in parts.items():
-        if lines:
-            session.answer({}, _plain(f"{session.say(f'cli.award.{heading}')}\n{lines}"))
-
-
-def _fact(told: object) -> str:
-    """As it stands in a proposal's file."""
-    if isinstance(told, bool):
-        return "true" if told else "false"
-    return ", ".join(map(str, told)) if isinstance(told, list) else str(told)
-
-
-def _counted(window: Window) -> str:
-    """How an hour of each chip counts, of an award for several."""
-    accepts = window.accepts
-    if accepts is None:
-        return ""
-    rates = ", ".join(
-        f"{each.chip} {each.workload_class} {each.per_thousand / 1_000:g}"
-        for each in accepts.rates[:_RATES_SHOWN]
-    )
-    more = " …" if len(accepts.rates) > _RATES_SHOWN else ""
-    return f"\n      1 h = {accepts.reference} ({accepts.version}): {rates}{more}"
-
-
-def _plain(lines: str) -> Any:  # noqa: ANN401 (rich is imported late)
-    from rich.text import Text  # noqa: PLC0415
-
-    return Text("".join(c if c == "\n" or c.isprintable() else " " for c in lines))
+    asked = given(session, each)
+    return each.id, each.programme, shown, asked, moment(each.due_at)[:10], each.title
 
 
 def _add_looking(group: click.Group, language: Language) -> None:
@@ -184,7 +74,7 @@ def _add_looking(group: click.Group, language: Language) -> None:
     def show(*, application: str, **_: object) -> None:
         session = Session.here()
         with connected(session) as client:
-            _show_in_full(session, client.applications.application(application))
+            show_in_full(session, client.applications.application(application))
 
     @group.command("programmes", help=text("cli.award.programmes", language))
     @on_server(language)
@@ -217,7 +107,7 @@ def _add_looking(group: click.Group, language: Language) -> None:
             found = client.applications.explain(asked)
         fields = {
             "outcome": session.say(f"cli.award.outcome.{found.outcome}"),
-            "why": _rules(session, found.rules),
+            "why": rules_said(session, found.rules, found.outcome),
             "missing": ", ".join(found.missing),
         }
         show_one(session, found, fields)
@@ -339,8 +229,7 @@ def _add_ending(group: click.Group, language: Language) -> None:
             shown = {name: _sent(client, path) for name, path in _pairs(session, evidence)}
             told = {"payment": payment, "evidence": shown, "reason": reason}
             made = client.applications.redeem(application, checked(Redemption, told))
-            fields = {"name": made.name, "state": payment_state(session, made.state)}
-            show_one(session, made, fields)
+            show_payment(session, made)
 
 
 def _said(name: str, language: Language) -> str:

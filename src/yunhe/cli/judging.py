@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from yunhe.cli.awarded import show_application, show_payment
 from yunhe.cli.remote import checked, connected, limited, moment, on_server, show_list, show_one
 from yunhe.cli.session import Session
-from yunhe.cli.session import Session as _Session
 from yunhe.kernel.errors import NotFound
 from yunhe.kernel.language import Language, text
 
 if TYPE_CHECKING:
     from yunhe.client.client import Client
-    from yunhe.client.wire.applications import Application, Payment
 
 
 def add_judging(group: click.Group, language: Language) -> None:
@@ -26,12 +25,6 @@ def add_judging(group: click.Group, language: Language) -> None:
 
 def _said(name: str, language: Language) -> str:
     return text(f"cli.award.{name}", language)
-
-
-def _show(session: _Session, found: Application) -> None:
-    from yunhe.cli.awarding import show_application  # noqa: PLC0415 (it imports this module)
-
-    show_application(session, found)
 
 
 def _minor(amount: str, currency: str) -> int:
@@ -59,7 +52,9 @@ def _add_deciding(group: click.Group, language: Language) -> None:
             if amount:
                 minor = _minor(amount, client.applications.application(application).currency)
             told = {"verdict": verdict, "hours": hours, "amount_minor": minor, "reason": reason}
-            _show(session, client.applications.decide(application, checked(Decision, told)))
+            show_application(
+                session, client.applications.decide(application, checked(Decision, told))
+            )
 
     @group.command("vote", help=_said("vote", language))
     @click.argument("application")
@@ -73,7 +68,7 @@ def _add_deciding(group: click.Group, language: Language) -> None:
         session = Session.here()
         told = {"vote": vote, "hours": hours, "reason": reason}
         with connected(session) as client:
-            _show(session, client.applications.vote(application, checked(NewVote, told)))
+            show_application(session, client.applications.vote(application, checked(NewVote, told)))
 
     @group.command("close", help=_said("close", language))
     @click.argument("application")
@@ -86,7 +81,9 @@ def _add_deciding(group: click.Group, language: Language) -> None:
         session = Session.here()
         told = {"accept": accept, "reason": reason}
         with connected(session) as client:
-            _show(session, client.applications.close(application, checked(Closing, told)))
+            show_application(
+                session, client.applications.close(application, checked(Closing, told))
+            )
 
 
 def _add_paying(group: click.Group, language: Language) -> None:
@@ -102,7 +99,7 @@ def _add_paying(group: click.Group, language: Language) -> None:
         told = {"payment": payment, "reason": reason}
         with connected(session) as client:
             made = client.applications.confirm(application, checked(Confirmation, told))
-            _show_payment(session, made)
+            show_payment(session, made)
 
     @group.command("pay", help=_said("pay", language))
     @click.argument("application")
@@ -117,13 +114,7 @@ def _add_paying(group: click.Group, language: Language) -> None:
         told = {"payment": payment, "verdict": verdict, "reason": reason}
         with connected(session) as client:
             made = client.applications.pay(application, checked(PaymentDecision, told))
-            _show_payment(session, made)
-
-
-def _show_payment(session: _Session, made: Payment) -> None:
-    from yunhe.cli.awarding import payment_state  # noqa: PLC0415 (it imports this module)
-
-    show_one(session, made, {"name": made.name, "state": payment_state(session, made.state)})
+            show_payment(session, made)
 
 
 def _add_funding(group: click.Group, language: Language) -> None:

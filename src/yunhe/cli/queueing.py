@@ -135,6 +135,8 @@ def _sentences(session: Session, found: Waiting) -> list[str]:
     lines = [] if found.why is None else [plain(found.why.message)]
     if found.state != "waiting":
         lines.insert(0, session.say("cli.why.state", state=state(session, found.state)))
+        if found.state == "placed":
+            lines.append(session.say("cli.why.placed"))
     elif found.rank == 0:
         lines.append(session.say("cli.why.next"))
     else:

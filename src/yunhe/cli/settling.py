@@ -143,7 +143,7 @@ def _real(line: UsageLine) -> str:
 
 
 def _percent(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.1f} %" if whole else "–"
+    return f"{100 * part / whole + 0.0:.1f} %" if whole else "–"  # never "-0.0"
 
 
 def _explain(session: Session, lines: list[UsageLine]) -> None:
@@ -354,8 +354,15 @@ def _two(quantity: str) -> Callable[..., str]:
             f"{_money(expected, each.currency)} → {_money(each.found, each.currency)}"
         )
     if quantity == "device_ms":
-        return lambda expected, each: f"{_hours(expected)} h → {_hours(each.found)} h"
+        return lambda expected, each: _times(expected, each.found)
     return lambda _expected, _each: ""
+
+
+def _times(expected: int, found: int) -> str:
+    """Two device times in hours, or in seconds where hours would look alike."""
+    if _hours(expected) != _hours(found):
+        return f"{_hours(expected)} h → {_hours(found)} h"
+    return f"{expected / 1_000:,.3f} s → {found / 1_000:,.3f} s"
 
 
 def _correct(language: Language) -> click.Command:

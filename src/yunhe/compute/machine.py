@@ -80,24 +80,37 @@ def devices(
     return found + chips_named(run(_HUAWEI), chips, vendor="Huawei")
 
 
-def chip_faults(
-    chip: str, count: int, *, adapter: str, makers: Mapping[str, str]
-) -> Iterator[Finding]:
-    """Why this machine cannot offer such devices; distant adapters say themselves what they have.
+def counted(chip: str, makers: Mapping[str, str]) -> Counter[str]:
+    """Devices of this machine by chip; those that only files tell of count as this one.
 
-    ``makers``: by chip. Processors may be offered in any number: they are shared by time.
+    ``makers``: by chip. Cost: the makers' commands, seconds at worst; so not in a transaction.
     """
-    if adapter != LOCAL or chip == PROCESSOR:
-        return
     from yunhe.compute import cards  # noqa: PLC0415 - reads a file
 
     there = devices(makers)
     if cards.counted_by_files(makers.get(chip, "")):
         there[chip] = len(cards.cards_of(chip, makers))
-    if there[chip] < count:
-        has = ", ".join(f"{name} × {there[name]}" for name in sorted(+there)) or "-"
-        params = (("chip", chip[:64]), ("devices", count), ("has", has))
+    return there
+
+
+def short(chip: str, count: int, *, has: Counter[str]) -> Iterator[Finding]:
+    """Why a machine that has these devices cannot offer so many of a chip."""
+    if has[chip] < count:
+        shown = ", ".join(f"{name} × {has[name]}" for name in sorted(+has)) or "-"
+        params = (("chip", chip[:64]), ("devices", count), ("has", shown))
         yield Finding("chip", "compute.chip_not_here", params)
+
+
+def chip_faults(
+    chip: str, count: int, *, adapter: str, makers: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Why this machine cannot offer such devices; distant adapters say themselves what they have.
+
+    ``makers``: by chip. Processors may be offered in any number: they are shared by time. Cost: as
+    `counted`.
+    """
+    if adapter == LOCAL and chip != PROCESSOR:
+        yield from short(chip, count, has=counted(chip, makers))
 
 
 def said_by(command: tuple[str, ...]) -> str:

@@ -273,6 +273,8 @@ def job_of(tx: Transaction, row: RowMapping, *, now_us: int | None = None) -> Jo
     left = wall_seconds_on(spec, chip)
     if now_us is not None:
         left = max(wall_seconds_left(spec, chip, now_us=now_us), 1)
+    awards = [draw.award for draw in store.draws(tx, row["id"])]
+    at_us = now_us or row["submitted_at_us"]
     return Job(
         id=row["id"],
         entry_point=spec.entry_point,
@@ -297,13 +299,8 @@ def job_of(tx: Transaction, row: RowMapping, *, now_us: int | None = None) -> Jo
         saved=json.loads(row["saved"]) if row["saved"] else {},
         approved=frozenset(a.digest for a in store.approvals(tx, spec.entry_point)),
         origin=forwarded.origin(tx, row["id"]),
-        jurisdictions=limits.abroad(
-            tx,
-            spec,
-            row["pool"],
-            awards=[draw.award for draw in store.draws(tx, row["id"])],
-            now_us=now_us or row["submitted_at_us"],
-        ),
+        jurisdictions=limits.abroad(tx, spec, row["pool"], awards=awards, now_us=at_us),
+        excluded_providers=spec.excluded_providers,
         consumer=limits.consumer(tx, spec, row["pool"]),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import replace
 
 from yunhe.compute import store, submitting, tables
@@ -10,11 +10,9 @@ from yunhe.compute.admission import AWARD, VOUCHER, admit, unplace
 from yunhe.compute.agents import service as agents
 from yunhe.compute.applications import service as applications
 from yunhe.compute.domain import (
-    DEVICES_MAX,
     SHARE_PERCENT_DEFAULT,
     Approval,
     Award,
-    Pool,
     Voucher,
     Workload,
 )
@@ -29,6 +27,7 @@ from yunhe.compute.policy import service as policy
 from yunhe.compute.providers.seam import Provider
 from yunhe.compute.queueing import service as queueing
 from yunhe.compute.referring import folder_blobs
+from yunhe.compute.registering import register_pool
 from yunhe.compute.remote import service as remote
 from yunhe.compute.runner import anything_placed, attend, reconsider, run_next
 from yunhe.compute.scaling import service as scaling
@@ -111,85 +110,6 @@ __all__ = [
     "workload",
     "workloads",
 ]
-
-PRICE_MINOR_MAX = 10**12
-"""Highest price of a device-hour."""
-
-
-def register_pool(  # noqa: PLR0913 - each named; an offer has as many parts
-    storage: Storage,
-    *,
-    key: str,
-    provider: str,
-    site: str,
-    chip: str,
-    devices: int,
-    price_minor_per_device_hour: int,
-    currency: str,
-    adapter: str = LOCAL,
-    nodes: Sequence[supply.NodeRow] = (),
-    sites: Collection[str] | None = None,
-) -> Pool:
-    """Offer devices, flat or on nodes; the same key of the same provider returns the same pool.
-
-    ``sites``: those that this installation names; None: nobody asks who runs the pool's work.
-
-    Errors: `Invalid` ``compute.pool_invalid`` with every finding; `NotFound` for an unknown
-    provider; `Conflict` ``compute.pool_differs`` when the key came with another offer before.
-    """
-    findings = [
-        *key_faults(key),
-        *text_faults("site", site),
-        *word_faults("chip", chip),
-        *word_faults("adapter", adapter),
-        *amount_faults("devices", devices, least=1, most=DEVICES_MAX),
-        *amount_faults(
-            "price_minor_per_device_hour",
-            price_minor_per_device_hour,
-            least=0,
-            most=PRICE_MINOR_MAX,
-        ),
-        *currency_faults(currency),
-        *supply.node_faults(nodes),
-    ]
-    if nodes and not findings and sum(row.count * row.devices for row in nodes) != devices:
-        findings.append(Finding("nodes", "compute.nodes_sum", (("devices", devices),)))
-    with storage.database.read() as tx:
-        nameless = any(key_faults(key))
-        there = None if nameless else store.pool(tx, derived_id("pool", provider, key))
-        if there is None:
-            findings += _chip_faults(tx, chip, devices, adapter=adapter)
-            if sites is not None and not any(word_faults("adapter", adapter)):
-                findings += remote.unanswered(tx, adapter, sites)
-    refuse("compute.pool_invalid", findings)
-    pool = Pool(
-        id=derived_id("pool", provider, key),
-        provider=provider,
-        site=site,
-        adapter=adapter,
-        chip=chip,
-        devices=devices,
-        price_minor_per_device_hour=price_minor_per_device_hour,
-        currency=currency,
-    )
-    now_us = storage.clock.now_us()
-    with storage.database.begin() as tx:
-        identity.organisation(tx, provider)
-        there = store.pool(tx, pool.id)
-        store.add_pool(tx, pool, at_us=now_us)
-        has = supply.set_up(tx, pool.id, nodes, at_us=now_us if there is None else None)
-        if there and there != (replace(pool, devices=there.devices) if has else pool):
-            raise Conflict("compute.pool_differs", key=key)
-        admit(tx, now_us=now_us)
-    return pool
-
-
-def _chip_faults(tx: Transaction, chip: str, devices: int, *, adapter: str) -> list[Finding]:
-    """A chip that nobody knows, or that this machine has not; none while its name is no word."""
-    if any(word_faults("chip", chip)):
-        return []
-    unknown = list(supply.unknown_chip("chip", chip, supply.chips_known(tx)))
-    return unknown or supply.here_faults(tx, chip, devices, adapter=adapter)
 
 
 def award(

@@ -56,6 +56,10 @@ MAILED: frozenset[Kind] = frozenset(_ASKING)
 
 PROGRAMME = ""
 """In place of an organisation: the members of the operator's own organisations."""
+REGULATORS = "regulators"
+"""In place of an organisation: the members of every regulator."""
+REACH: Mapping[str, str] = {PROGRAMME: "operator", REGULATORS: "regulator"}
+"""Words in place of an organisation → the kind of organisations that is meant."""
 
 WebhookState = Literal["active", "paused", "gone"]
 """Sent to; not for now, after it failed for long; never again, as its receiver asked (410)."""
@@ -73,7 +77,7 @@ class Notice:
     kind: Kind
     """What it is about."""
     organisation: str
-    """Whose it is; `PROGRAMME` for the operator's own."""
+    """Whose it is; or one of the words of `REACH`."""
     project: str
     """The project it concerns; empty for the whole organisation."""
     subject: str

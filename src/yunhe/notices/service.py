@@ -15,7 +15,7 @@ from yunhe.kernel.clock import DAY_US
 from yunhe.kernel.errors import Invalid
 from yunhe.notices import letters, store, tables
 from yunhe.notices.choosing import prefer, preferences
-from yunhe.notices.domain import PROGRAMME, Notice
+from yunhe.notices.domain import REACH, Notice
 from yunhe.notices.sending.passing import deliver
 from yunhe.notices.telling import notice_id, notify, withdraw
 from yunhe.notices.ways import Ways
@@ -152,9 +152,8 @@ def mail_invitation(
 
 def _whose(tx: Transaction, member_id: str, project: str) -> ColumnElement[bool]:
     member = identity.member(tx, member_id)
-    organisations = {member.organisation}
-    if identity.organisation(tx, member.organisation).kind == "operator":
-        organisations.add(PROGRAMME)
+    kind = identity.organisation(tx, member.organisation).kind
+    organisations = {member.organisation, *(word for word in REACH if REACH[word] == kind)}
     roles: dict[str, set[str]] = {}
     for held in identity.roles_held(tx, member_id):
         roles.setdefault(held.project, set()).add(held.role)

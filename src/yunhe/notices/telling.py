@@ -30,9 +30,9 @@ def notify(  # noqa: PLR0913 - each named; a notice has as many parts
     """Tell what happened, in the transaction in which it happens; the same key again is one notice.
 
     Told to the organisation's members, or only those who hold a ``role`` (there or in ``project``),
-    or only ``member``; `PROGRAMME` as organisation means the operator's own. Who that is, is looked
-    up when the feed is read and when mail is sent. ``params`` carry no personal data: they go to
-    webhooks and stay in rows. Cost: one insert; nothing is sent here.
+    or only ``member``; as organisation, a word of `REACH` means all of a kind. Who that is, is
+    looked up when the feed is read and when mail is sent. ``params`` carry no personal data: they
+    go to webhooks and stay in rows. Cost: one insert; nothing is sent here.
     """
     if kind not in KINDS or len(params) > PARAMS_MAX:
         raise ValueError(f"notice {kind!r} with {len(params)} parameters")

@@ -51,6 +51,8 @@ class Duty:
 def standing(platform: Platform) -> tuple[Duty, ...]:
     """The duties of a platform."""
     storage = platform.storage
+    named = compute.remote.named(platform.settings.sites_file)
+    lookout = compute.remote.Lookout(storage, named)
 
     def expire_holds() -> None:
         with storage.database.begin() as tx:
@@ -64,6 +66,7 @@ def standing(platform: Platform) -> tuple[Duty, ...]:
         Duty("compute.applications", 30.0, lambda: compute.applications.tick(storage)),
         Duty("compute.services", 2.0, lambda: compute.scaling.attend(storage)),
         Duty("compute.services_past", _HOUR, lambda: compute.scaling.forget(storage)),
+        Duty("compute.sites", 30.0, lookout.look),
         *_planning(platform),
         Duty("ledger.holds", 30.0, expire_holds),
         Duty("governance.measures", _HOUR, lambda: measures.remind(storage)),

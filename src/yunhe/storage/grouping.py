@@ -172,12 +172,33 @@ class GroupCommit:
                         for ticket in like:
                             ticket.run(tx)
         except Exception as error:  # noqa: BLE001 (nothing of the group was kept)
-            for ticket in group:
-                ticket.error = ticket.error if _own(ticket.error) else error
+            self._undone(group, error)
         for ticket in group:
             if isinstance(ticket.error, DBAPIError):
                 ticket.error = self._explained(ticket.error)
             ticket.settle()
+
+    def _undone(self, group: Sequence[_Ticket[object]], error: BaseException) -> None:
+        """Nothing of the group was kept: tell so, and judge again by itself what was refused.
+
+        A refusal may rest on what another of the group had written. Where the database is still out
+        of reach the first finds that out for all.
+        """
+        refused = [ticket for ticket in group if _own(ticket.error)]
+        for ticket in group:
+            ticket.error = ticket.error if _own(ticket.error) else error
+        if len(refused) == len(group):  # so nobody had written anything
+            return
+        for at, ticket in enumerate(refused):
+            ticket.error = None
+            try:
+                with self._database.begin() as tx:
+                    ticket.run(tx)
+            except Exception as lost:  # noqa: BLE001 (nothing of this one was kept either)
+                if not _own(ticket.error):
+                    for each in refused[at:]:
+                        each.error = lost
+                    return
 
     def _explained(self, error: DBAPIError) -> BaseException:
         known = explain(error, self._database.where, reads=False, begun=True)

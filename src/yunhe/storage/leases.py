@@ -243,6 +243,12 @@ def holder_of(tx: Transaction, *, kind: str, key: str) -> str | None:
     return owner
 
 
+def signs(tx: Transaction, *, kind: str) -> dict[str, tuple[int, int | None]]:
+    """What changes of each item of a kind, by key, whenever somebody claims or holds it."""
+    query = select(work.c.key, work.c.attempts, work.c.lease_until_us).where(work.c.kind == kind)
+    return {key: (attempts, until_us) for key, attempts, until_us in tx.execute(query)}
+
+
 def depths(tx: Transaction) -> dict[tuple[str, str], Tally]:
     """Kind and state of unfinished items with how many there are and since when the oldest waits.
 

@@ -323,6 +323,8 @@ def _application(
         applied_at=iso(found.applied_at_us),
         due_at=None if found.due_at_us is None else iso(found.due_at_us),
         decided_by=found.decided_by,
+        asked_ms=compute.applications.asked_ms(found),
+        add_months=proposal.add_months,
         granted_ms=found.granted_ms,
         ends_at=None if found.ends_at_us is None else iso(found.ends_at_us),
         amount_minor=found.amount_minor,
@@ -347,13 +349,7 @@ def _in_full(tx: Transaction, call: Call, found: kinds.Application) -> wire.Appl
             for name, value in found.facts.items()
         },
         steps=[
-            wire.Step(
-                action=step.action,
-                actor=step.actor,
-                at=iso(step.at_us),
-                reason=step.reason,
-                state=step.state,
-            )
+            _step(step)
             for step in compute.applications.steps(tx, found.id)
             if call.who.programme or step.action not in _SECRET_STEPS
         ],
@@ -364,12 +360,28 @@ def _in_full(tx: Transaction, call: Call, found: kinds.Application) -> wire.Appl
                 ends_at=iso(window.ends_at_us),
                 device_ms=window.device_ms,
                 carried=window.carried,
+                moved_ms=window.moved_ms,
                 award=window.award,
                 accepts=accepted(window.accepts),
             )
             for window in compute.applications.windows(tx, found.id)
         ],
         payments=[payment(each) for each in paid],
+    )
+
+
+def _step(found: kinds.Step) -> wire.Step:
+    said = found.detail
+    vote, hours, payment = (said.get(name) for name in ("vote", "hours", "payment"))
+    return wire.Step(
+        action=found.action,
+        actor=found.actor,
+        at=iso(found.at_us),
+        reason=found.reason,
+        state=found.state,
+        vote=vote if isinstance(vote, str) else "",
+        hours=hours if isinstance(hours, int) else 0,
+        payment=payment if isinstance(payment, int) else 0,
     )
 
 

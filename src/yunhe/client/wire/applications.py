@@ -133,6 +133,12 @@ class Step(Shown):
     """Why."""
     state: str
     """Where the application stood afterwards."""
+    vote: str = ""
+    """What a member of the committee voted for; empty for other steps."""
+    hours: int = 0
+    """Device-hours that a vote would award, where it named fewer than were asked for."""
+    payment: int = 0
+    """Which payment it was about; 0 for other steps."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -160,6 +166,8 @@ class Window(Shown):
     """How much, in device-milliseconds."""
     carried: int
     """How often this amount was carried over."""
+    moved_ms: int = 0
+    """How much of it was given out again under other terms by an extension or change."""
     award: str
     """Its award; empty before it begins."""
     accepts: Accepted | None = None
@@ -292,6 +300,10 @@ class Application(Shown):
     """By when whoever it waits for is to act."""
     decided_by: str
     """Member, ``committee`` or ``rules``; empty while undecided."""
+    asked_ms: int = 0
+    """Device time asked for, in device-milliseconds; of an extension, on top of the award."""
+    add_months: int = 0
+    """Months that an extension asks for on top."""
     granted_ms: int
     """Device time awarded in all, in device-milliseconds."""
     ends_at: Time | None

@@ -46,7 +46,8 @@ OFFER_MINUTES_MAX = 7 * 24 * 60
 UNBEGUN_SECONDS = 12 * 3_600
 """Longest time in which an agent fetches what a job needs."""
 _PHASES: dict[str, Phase] = {"offered": "queued", "handed": "queued", "withdrawn": "lost"}
-_LEFT_OUT = ("jurisdictions", "consumer", "places", "id", "secrets", "origin", "approved")
+_FOR_PLATFORMS = ("jurisdictions", "excluded_providers", "consumer", "origin")
+_LEFT_OUT = frozenset({*_FOR_PLATFORMS, "places", "id", "secrets", "approved"})
 
 
 class Mailbox:

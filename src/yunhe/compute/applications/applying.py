@@ -200,7 +200,7 @@ def _require_concerned(tx: Transaction, proposal: Proposal) -> None:
     if found is None or found.proposal.organisation != proposal.organisation:
         raise NotFound("compute.application_unknown", application=proposal.concerns[:64])
     step = "extend" if proposal.kind == "extension" else "change"
-    states.require(step, found.state, application=found.id)
+    states.require_of(step, found)
     if found.proposal.kind != "new" or found.proposal.programme != proposal.programme:
         refuse("compute.application_invalid", [Finding("concerns", "compute.concerns_wrong")])
     open_ones = [each.id for each in store.about(tx, found.id) if each.state in store.OPEN]
@@ -227,7 +227,7 @@ def amend(
     with storage.database.begin() as tx:
         found = ruling.application(tx, application_id)
         checks.member_of(tx, by, found.proposal.organisation)
-        states.require("amend", found.state, application=found.id)
+        states.require_of("amend", found)
         rules, before = rules_of(tx, found.proposal.programme), found.proposal
         stated = read(rules.vocabulary, facts or {}, applicant=True)
         unknown = {name for name, value in (facts or {}).items() if value in (None, "unknown")}
@@ -270,7 +270,7 @@ def withdraw(storage: Storage, application_id: str, *, reason: str, by: str) -> 
         checks.member_of(tx, by, found.proposal.organisation)
         if found.state == "withdrawn":
             return found
-        states.require("withdraw", found.state, application=found.id)
+        states.require_of("withdraw", found)
         refuse("compute.decision_invalid", list(reason_faults(reason)))
         rules = rules_of(tx, found.proposal.programme)
         ruling.move(tx, rules, found.id, "withdrawn", now_us=now_us)
@@ -294,7 +294,7 @@ def report(
         checks.member_of(tx, by, found.proposal.organisation)
         if found.state == "reported" and found.report == document:
             return found
-        states.require("report", found.state, application=found.id)
+        states.require_of("report", found)
         findings = [*digest_faults("document", document), *reason_faults(reason)]
         if found.proposal.kind != "new":
             findings.append(Finding("application", "compute.concerns_wrong"))
@@ -328,7 +328,7 @@ def close(
         rules = rules_of(tx, found.proposal.programme)
         again = found.state == "closed" and accept == "yes"
         if not again:
-            states.require("close", found.state, application=found.id)
+            states.require_of("close", found)
         checks.require_decider(tx, rules, "verifier", application=found, by=by)
         if again:
             return found

@@ -29,6 +29,7 @@ from yunhe.custody import service as custody
 from yunhe.custody.domain import Record
 from yunhe.kernel.canonical import Json, canonical_bytes, digest_of
 from yunhe.kernel.errors import Conflict, Finding, NotAllowed
+from yunhe.kernel.units import format_minor
 from yunhe.storage.database import Transaction
 from yunhe.storage.service import Storage
 
@@ -101,7 +102,7 @@ def decide(
         same = {"award": "awarded", "refuse": "refused"}.get(verdict)
         if found.decided_by == by and found.state == same and _is(tx, found, hours, amount_minor):
             return found
-        states.require("decide", found.state, application=found.id)
+        states.require_of("decide", found)
         checks.require_verifier(tx, rules, application=found, by=by)
         findings = [*reason_faults(reason), *_part_faults(rules, found, hours, amount_minor)]
         refuse("compute.decision_invalid", findings)
@@ -160,7 +161,7 @@ def vote(
             if (before.vote, before.hours) == (vote, hours):
                 return found
             raise Conflict("compute.voted_already", application=found.id)
-        states.require("vote", found.state, application=found.id)
+        states.require_of("vote", found)
         checks.require_decider(tx, rules, "committee", application=found, by=by)
         findings = [*reason_faults(reason), *_part_faults(rules, found, hours, 0)]
         refuse("compute.decision_invalid", findings)
@@ -176,7 +177,7 @@ def vote(
 def _count(
     tx: Transaction, rules: RuleSet, found: Application, ballots: list[Ballot], *, now_us: int
 ) -> None:
-    """Decide once enough have voted and more are for one side; a tie waits for another vote."""
+    """Decide once enough have voted and more are for one side; a tie waits."""
     counted = [each for each in ballots if each.vote != "recuse"]
     for_it = [each for each in counted if each.vote == "award"]
     against = [each for each in counted if each.vote == "refuse"]
@@ -202,13 +203,18 @@ def _part_faults(
 ) -> list[Finding]:
     findings = []
     asked = ruling.asked_hours(found.proposal, found.facts)
-    if hours and not 0 < hours <= asked:
+    if hours and not asked:
+        findings.append(Finding("hours", "compute.award_uncut"))
+    elif hours and not 0 < hours <= asked:
         params = (("value", hours), ("least", 1), ("most", asked))
         findings.append(Finding("hours", "compute.amount_invalid", params))
-    most = found.amount_minor if rules.subject == "voucher" else 0
-    if amount_minor and not 0 < amount_minor <= most:
-        params = (("value", amount_minor), ("least", 1), ("most", most))
-        findings.append(Finding("amount_minor", "compute.amount_invalid", params))
+    if amount_minor and rules.subject != "voucher":
+        findings.append(Finding("amount_minor", "compute.award_uncut"))
+    elif amount_minor and not 0 < amount_minor <= found.amount_minor:
+        unit = found.currency
+        value, most = format_minor(amount_minor, unit), format_minor(found.amount_minor, unit)
+        said = (("value", value), ("most", most), ("unit", unit))
+        findings.append(Finding("amount_minor", "compute.award_part", said))
     return findings
 
 
@@ -333,7 +339,7 @@ def _alter(
 ) -> None:
     """Extend or change the award that an application is about."""
     root = ruling.application(tx, child.proposal.concerns)
-    states.require("extend", root.state, application=root.id)
+    states.require_of("extend", root)
     assert root.ends_at_us is not None  # noqa: S101 - awarded
     if root.ends_at_us <= now_us:
         raise Conflict("compute.award_over", application=root.id)

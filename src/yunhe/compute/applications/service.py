@@ -28,7 +28,7 @@ from yunhe.compute.applications.programmes import every as programmes
 from yunhe.compute.applications.programmes import read_folder, rules_of, shipped_ones, take
 from yunhe.compute.applications.reading import read
 from yunhe.compute.applications.rules import RuleSet, Ruling
-from yunhe.compute.applications.ruling import application
+from yunhe.compute.applications.ruling import MS_PER_HOUR, application, asked_hours
 from yunhe.compute.applications.states import possible, steps_of
 from yunhe.compute.applications.store import in_use
 from yunhe.compute.applications.timers import tick
@@ -47,6 +47,7 @@ __all__ = [
     "applications",
     "apply",
     "as_facts",
+    "asked_ms",
     "ballots",
     "close",
     "confirm",
@@ -98,6 +99,11 @@ def applications(
 def steps(tx: Transaction, application_id: str) -> list[Step]:
     """Every step of an application, in order."""
     return store.steps(tx, application_id)
+
+
+def asked_ms(found: Application) -> int:
+    """Device time it asks for, of an extension on top of the award, in device-milliseconds."""
+    return asked_hours(found.proposal, found.facts) * MS_PER_HOUR
 
 
 def ballots(tx: Transaction, found: Application) -> list[Ballot]:

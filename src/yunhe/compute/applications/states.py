@@ -5,7 +5,7 @@ Pure. Whatever is not in the table is refused with what is possible instead.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -54,10 +54,20 @@ TRANSITIONS: Mapping[str, Transition] = {
 """Action → where it is possible and where it leads."""
 
 
-def require(action: str, state: ApplicationState, *, application: str) -> None:
-    """Return only if the action is possible now.
+def require_of(action: str, found: Application) -> None:
+    """Return only if the action is possible for this application now.
 
-    Errors: `Conflict` ``compute.step_impossible`` with the steps that are.
+    Errors: `Conflict` ``compute.step_impossible`` with the steps that this very one may take.
+    """
+    require(action, found.state, application=found.id, steps=steps_of(found, now_us=0))
+
+
+def require(
+    action: str, state: ApplicationState, *, application: str, steps: Sequence[str] | None = None
+) -> None:
+    """Return only if the action is possible in that state; ``steps``: what is, if fewer than that.
+
+    Errors: as `require_of`.
     """
     if state not in TRANSITIONS[action].sources:
         raise Conflict(
@@ -65,7 +75,7 @@ def require(action: str, state: ApplicationState, *, application: str) -> None:
             application=application,
             step=action,
             state=state,
-            possible=", ".join(possible(state)) or "-",
+            possible=", ".join(possible(state) if steps is None else steps) or "-",
         )
 
 

@@ -7,7 +7,7 @@ from yunhe.compute.applications.domain import Application
 from yunhe.compute.applications.rules import OWN, RuleSet
 from yunhe.kernel.clock import DAY_US, iso
 from yunhe.notices import service as notices
-from yunhe.notices.domain import PROGRAMME, Kind
+from yunhe.notices.domain import PROGRAMME, REGULATORS, Kind
 from yunhe.storage.database import Transaction
 
 APPLICANTS = ("administrator", "trainer")
@@ -15,8 +15,10 @@ APPLICANTS = ("administrator", "trainer")
 _ASKED = (
     "application_due",
     "application_own",
+    "application_panel",
     "application_late",
     "application_own_late",
+    "application_panel_late",
     "application_overdue",
 )
 ESCALATED = ("operator", "administrator", "auditor")
@@ -39,6 +41,7 @@ def waits(tx: Transaction, application: Application, rules: RuleSet, *, at_us: i
         at_us=at_us,
     )
     _own_too(tx, application, rules, key="application_own", at_us=at_us)
+    _panel_too(tx, application, rules, key="application_panel", at_us=at_us)
 
 
 def _own_too(
@@ -57,6 +60,25 @@ def _own_too(
         organisation=proposal.organisation,
         role=OWN,
         project=proposal.project,
+        subject=application.id,
+        params=_params(application),
+        at_us=at_us,
+    )
+
+
+def _panel_too(
+    tx: Transaction, application: Application, rules: RuleSet, *, key: str, at_us: int
+) -> None:
+    """Where regulators' members vote as well, they learn of it, too."""
+    deciders = rules.deciders["committee"]
+    if application.state != "voting" or "regulator" not in deciders.kinds:
+        return
+    notices.notify(
+        tx,
+        key=_key(key, application),
+        kind="application_due",
+        organisation=REGULATORS,
+        role=deciders.roles,
         subject=application.id,
         params=_params(application),
         at_us=at_us,
@@ -107,6 +129,7 @@ def reminded(tx: Transaction, application: Application, rules: RuleSet, *, at_us
         at_us=at_us,
     )
     _own_too(tx, application, rules, key="application_own_late", at_us=at_us)
+    _panel_too(tx, application, rules, key="application_panel_late", at_us=at_us)
 
 
 def escalated(tx: Transaction, application: Application, *, at_us: int) -> None:
@@ -167,21 +190,123 @@ def _params(application: Application) -> dict[str, str | int]:
 
 
 def payment_due(
-    tx: Transaction, application: Application, rules: RuleSet, *, number: int, at_us: int
+    tx: Transaction,
+    application: Application,
+    rules: RuleSet,
+    *,
+    number: int,
+    times: int,
+    due_us: int,
+    at_us: int,
 ) -> None:
-    """A payment waits for a decision."""
-    notices.notify(
+    """A payment waits for a decision; ``times``: how often it was asked for, 1 for the first."""
+    _payment(
         tx,
-        key=f"payment_due:{application.id}:{number}",
+        application,
+        key=_payment_key("payment_due", application, number, times),
         kind="application_due",
-        organisation=PROGRAMME,
-        role=rules.deciders["verifier"].roles,
-        subject=application.id,
-        params=_params(application) | {"state": "payment"},
+        roles=rules.deciders["verifier"].roles,
+        due_us=due_us,
         at_us=at_us,
     )
 
 
-def payment_over(tx: Transaction, application: Application, *, number: int, at_us: int) -> None:
-    """A payment was decided."""
-    notices.withdraw(tx, f"payment_due:{application.id}:{number}", at_us=at_us)
+def payment_soon(
+    tx: Transaction,
+    application: Application,
+    rules: RuleSet,
+    *,
+    number: int,
+    times: int,
+    due_us: int,
+    at_us: int,
+) -> None:
+    """Its decision is due soon."""
+    _payment(
+        tx,
+        application,
+        key=_payment_key("payment_soon", application, number, times),
+        kind="application_due",
+        roles=rules.deciders["verifier"].roles,
+        due_us=due_us,
+        at_us=at_us,
+    )
+
+
+def payment_late(
+    tx: Transaction,
+    application: Application,
+    _: RuleSet,
+    *,
+    number: int,
+    times: int,
+    due_us: int,
+    at_us: int,
+) -> None:
+    """Its decision is late: more people of the programme learn of it."""
+    _payment(
+        tx,
+        application,
+        key=_payment_key("payment_late", application, number, times),
+        kind="application_overdue",
+        roles=ESCALATED,
+        due_us=due_us,
+        at_us=at_us,
+    )
+
+
+def _payment(
+    tx: Transaction,
+    application: Application,
+    *,
+    key: str,
+    kind: Kind,
+    roles: tuple[str, ...],
+    due_us: int,
+    at_us: int,
+) -> None:
+    notices.notify(
+        tx,
+        key=key,
+        kind=kind,
+        organisation=PROGRAMME,
+        role=roles,
+        subject=application.id,
+        params=_params(application) | {"state": "payment", "due": iso(due_us)[:10]},
+        at_us=at_us,
+    )
+
+
+def payment_returned(
+    tx: Transaction, application: Application, *, number: int, times: int, by_us: int, at_us: int
+) -> None:
+    """The evidence of a payment was sent back: the applicant is to ask again, by ``by_us``."""
+    notices.notify(
+        tx,
+        key=_payment_key("payment_returned", application, number, times),
+        kind="application_due",
+        organisation=application.proposal.organisation,
+        role=APPLICANTS,
+        project=application.proposal.project,
+        subject=application.id,
+        params=_params(application) | {"state": "payment_returned", "due": iso(by_us)[:10]},
+        at_us=at_us,
+    )
+
+
+def payment_over(
+    tx: Transaction, application: Application, *, number: int, times: int, at_us: int
+) -> None:
+    """What it waited for was done: decided, asked for again, or lapsed."""
+    names = ("payment_due", "payment_soon", "payment_late")
+    keys = [_payment_key(name, application, number, times) for name in names]
+    keys += [
+        _payment_key("payment_returned", application, number, each) for each in range(1, times + 1)
+    ]
+    notices.withdraw(tx, *keys, at_us=at_us)
+
+
+def _payment_key(name: str, application: Application, number: int, times: int) -> str:
+    """Each time it is asked for is another notice: one that was taken back is not told again."""
+    again = "" if times == 1 else f":{times}"
+    return f"{name}:{application.id}:{number}{again}"

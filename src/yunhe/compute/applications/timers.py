@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from yunhe.compute.applications import ruling, store, telling
 from yunhe.compute.applications.domain import RULES, Application
-from yunhe.compute.applications.payments import paying, redeeming
+from yunhe.compute.applications.payments import paying, pressing, redeeming
 from yunhe.compute.applications.programmes import known
 from yunhe.compute.applications.windows import giving
 from yunhe.kernel.clock import DAY_US
@@ -20,7 +20,7 @@ TURN_MAX = 500
 def tick(storage: Storage) -> int:
     """Do what is due now; how many things were done. Doing it twice does nothing twice.
 
-    Cost: three look-ups by index when nothing is due.
+    Cost: four look-ups by index when nothing is due and no payment waits.
     """
     now_us = storage.clock.now_us()
     with storage.database.begin() as tx:
@@ -28,6 +28,7 @@ def tick(storage: Storage) -> int:
         for payment in paying.overdue(tx, now_us=now_us):
             redeeming.lapse(tx, payment, now_us=now_us)
             done += 1
+        done += pressing.press(tx, now_us=now_us)
         until_us = now_us + REMIND_US
         for row in store.waiting(tx, now_us=now_us, due_before_us=until_us, limit=TURN_MAX):
             found = ruling.application(tx, row["id"])

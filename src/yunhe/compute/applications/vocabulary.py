@@ -105,7 +105,9 @@ def read_value(fact: Fact, said: object) -> Value | frozenset[str]:
             return _option(fact, said)
         case "choices":
             if not isinstance(said, (list, tuple, frozenset)):
-                raise Wrong("compute.fact_list", known=", ".join(fact.options))
+                raise Wrong(
+                    "compute.fact_list", first=fact.options[0], known=", ".join(fact.options)
+                )
             return frozenset(_option(fact, item) for item in said)
         case "count":
             if type(said) is int and fact.least <= said <= fact.most:

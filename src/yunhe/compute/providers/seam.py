@@ -60,6 +60,8 @@ class Job:
     jurisdictions: tuple[str, ...] | None = None
     """Whose law may hold where it runs, by its own words, its data's and its award's; None:
     anybody's; empty: they contradict each other by now."""
+    excluded_providers: tuple[str, ...] = ()
+    """Organisations whose pools it never runs in, by their names here."""
     consumer: str = ""
     """Where whoever it is done for is, for another platform; empty: nobody said it."""
     replicas: int = 1

@@ -147,6 +147,8 @@ class YunheProvider:
             raise NotAllowed("compute.forward_again", site=self._name, log=job.origin)
         if job.folder or job.image or job.keeps:
             raise NotAllowed("compute.forward_folder", site=self._name)
+        if job.excluded_providers:  # what these are called there, nobody here knows
+            raise NotAllowed("compute.forward_providers", site=self._name)
         if job.jurisdictions == ():
             raise NotAllowed("compute.rule_contradiction", limits="[]")
         if job.command:  # it has no folder there to run in

@@ -10,7 +10,7 @@ that touch capacity, budgets or rules. Beyond `EXACT_MAX` it is kept a little lo
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
@@ -19,8 +19,10 @@ from yunhe.compute.picture import picture_of
 from yunhe.compute.policy import service as rules
 from yunhe.compute.queueing import store
 from yunhe.compute.queueing.ahead import Ahead
+from yunhe.compute.queueing.lateness import lateness
 from yunhe.compute.scheduling import forecast
 from yunhe.compute.scheduling.engine import engine_of
+from yunhe.compute.scheduling.hindsight import UNKNOWN, Lateness
 from yunhe.compute.scheduling.policies import Policy
 from yunhe.compute.scheduling.state import Picture, Placement, Request
 from yunhe.kernel.clock import SECOND_US
@@ -43,9 +45,16 @@ class View:
     """The queue at one moment, in the order in which a pass then would consider it."""
 
     def __init__(
-        self, picture: Picture, policy: Policy, *, now_us: int, stamp: tuple[object, ...] = ()
+        self,
+        picture: Picture,
+        policy: Policy,
+        *,
+        now_us: int,
+        stamp: tuple[object, ...] = (),
+        late: Callable[[], Lateness] = lambda: UNKNOWN,
     ) -> None:
-        """*Cost*: an engine is told the picture, and decides once."""
+        """``late``: gives `lateness`. *Cost*: an engine is told the picture, and decides once."""
+        self._late = late
         self.picture, self.policy, self.at_us, self.stamp = picture, policy, now_us, stamp
         self.turn = threading.RLock()
         """Whoever reckons with what is below has it."""
@@ -64,6 +73,14 @@ class View:
             self._own.setdefault(request.organisation, []).append(place)
         self._places: dict[str, int] = {}
         self._ahead = tuple(Ahead(picture, policy, now_us=now_us, permille=part) for part in _PARTS)
+
+    @property
+    def lateness(self) -> Lateness:
+        """What late ends are put off by; reckoned when first asked for."""
+        with self.turn:
+            found = self._late()
+            self._late = lambda: found  # and what it was reckoned from is free
+            return found
 
     def place(self, name: str) -> int:
         """Its place from 1; 0: it was not considered."""
@@ -103,7 +120,11 @@ class View:
             for ahead in self._ahead:
                 ahead.until(known)
             early, late = (ahead.found for ahead in self._ahead)
-            return {name: _in_order(early.get(name), late.get(name)) for name in names}
+            return {name: self._between(early.get(name), late.get(name)) for name in names}
+
+    def _between(self, early: int | None, late: int | None) -> tuple[int | None, int | None]:
+        early, late = _in_order(early, late)
+        return early, None if late is None else self.lateness.later(late, at_us=self.at_us)
 
 
 def _in_order(early: int | None, late: int | None) -> tuple[int | None, int | None]:
@@ -163,5 +184,14 @@ def _counts(view: View, stamp: tuple[object, ...], *, now_us: int) -> bool:
 
 
 def _look(tx: Transaction, stamp: tuple[object, ...], *, each: int, now_us: int) -> View:
-    rows = passes.seen(tx, each=each)
-    return View(picture_of(tx, rows, now_us=now_us), rules.in_force(tx), now_us=now_us, stamp=stamp)
+    picture = picture_of(tx, passes.seen(tx, each=each), now_us=now_us)
+    return view_of(tx, picture, now_us=now_us, stamp=stamp)
+
+
+def view_of(
+    tx: Transaction, picture: Picture, *, now_us: int, stamp: tuple[object, ...] = ()
+) -> View:
+    """A picture as whoever waits is told it."""
+    policy = rules.in_force(tx)
+    late = lateness(tx, picture, policy, now_us=now_us)
+    return View(picture, policy, now_us=now_us, stamp=stamp, late=late)

@@ -5,7 +5,7 @@ Both ask the engine itself about the picture that the next pass will see, and ch
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -18,15 +18,16 @@ from yunhe.compute.limits import service as limits
 from yunhe.compute.passes import store as passes
 from yunhe.compute.passes.domain import BEHIND, QUEUE_MAX
 from yunhe.compute.picture import picture_of
-from yunhe.compute.policy import service as rules
 from yunhe.compute.queueing import store
 from yunhe.compute.queueing.domain import TURNS, WORDS, Level, Queued, Standing
 from yunhe.compute.queueing.placed import held_up
-from yunhe.compute.queueing.seeing import EXACT_MAX, View, not_past, seen
-from yunhe.compute.queueing.trying import after, among_many, in_time, tries_of
+from yunhe.compute.queueing.seeing import EXACT_MAX, View, not_past, seen, view_of
+from yunhe.compute.queueing.trying import after, among_many, in_time, opens_us, tries_of
 from yunhe.compute.remote import store as remote
 from yunhe.compute.scheduling import forecast
+from yunhe.compute.scheduling.explaining import CLOSED
 from yunhe.compute.scheduling.levels import levels
+from yunhe.compute.scheduling.state import Request
 from yunhe.compute.supply.offering import offering
 from yunhe.storage.database import Transaction
 
@@ -73,6 +74,7 @@ def queue(
     while len(found) < limit and (part := list(islice(some, limit - len(found)))):
         names = [request.id for _, request in part]
         rows, starts = store.rows(tx, names), view.starts(names)
+        starts |= _opened(tx, view, rows, [each for _, each in part])
         found += [
             _queued(view, rows[name], place, starts=starts[name], now_us=now_us)
             for (place, _), name in zip(part, names, strict=True)
@@ -81,6 +83,38 @@ def queue(
     if len(found) < limit:
         who = _Asking(organisation, projects, max(after - len(view.order), 0))
         found += _rest(tx, view, who, limit=limit - len(found), now_us=now_us)
+    return found
+
+
+def _opened(
+    tx: Transaction, view: View, rows: Mapping[str, RowMapping], some: Iterable[Request]
+) -> dict[str, tuple[int | None, int | None]]:
+    """When those start at the earliest that wait for the end of a maintenance, which is known.
+
+    As `standing` says it; the forecast of a list sees the end of work only. Cost: nothing where
+    nothing is closed; else as `offering` and what the pools bind such work to.
+    """
+    closed = [
+        each
+        for each in some
+        if each.id in rows and each.blocked is not None and each.blocked.code in CLOSED
+    ]
+    if not closed:
+        return {}
+    pools = [status.pool for status in rows_of.pools(tx)]
+    able = limits.knowing(
+        tx,
+        remote.abilities(tx),
+        texts=[rows[each.id]["spec"] for each in closed],
+        organisations=sorted({each.organisation for each in closed}),
+        now_us=view.at_us,
+    )
+    offered = offering(tx, pools, now_us=view.at_us)
+    found: dict[str, tuple[int | None, int | None]] = {}
+    for each in closed:
+        at_us = opens_us(columns.spec_of(rows[each.id]), each, pools, able, offered)
+        if at_us is not None:
+            found[each.id] = at_us, None
     return found
 
 
@@ -160,8 +194,8 @@ def looked(
             return _reckoned(tx, row, view, of=of, now_us=now_us)
     rows = {each["id"]: each for each in passes.queue(tx, each=QUEUE_MAX)}
     rows[workload] = coming
-    picture, policy = picture_of(tx, rows.values(), now_us=now_us), rules.in_force(tx)
-    return _reckoned(tx, row, View(picture, policy, now_us=now_us), of=of, now_us=now_us)
+    view = view_of(tx, picture_of(tx, rows.values(), now_us=now_us), now_us=now_us)
+    return _reckoned(tx, row, view, of=of, now_us=now_us)
 
 
 def _as_seen(tx: Transaction, row: RowMapping, *, now_us: int) -> Callable[[], Standing | None]:
@@ -203,6 +237,7 @@ def _reckoned(
                 policy=policy,
                 also=tries.also,
                 passing=tries.passing,
+                lateness=view.lateness,
             )
             turn = levels(view.picture, name, policy=policy, now_us=at_us)
             found = replace(found, levels=turn)

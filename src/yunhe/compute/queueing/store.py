@@ -98,3 +98,54 @@ def place_behind(tx: Transaction, number: int, *, each: int) -> int:
     placed = _behind(each=each)
     query = select(placed.c.place).where(placed.c.number == number)
     return int(tx.execute(query).scalar() or 0)
+
+
+def ended(tx: Transaction, *, after_us: int, most: int) -> Sequence[RowMapping]:
+    """The last ``most`` that ended after an instant, the latest first. Cost: the index, and those.
+
+    Also those that were withdrawn, or given up, without having run.
+    """
+    table = workload_table.c
+    query = select(*_RAN).where(table.ended_at_us > after_us)
+    query = query.order_by(table.ended_at_us.desc(), table.number.desc()).limit(most)
+    return tx.execute(query).mappings().all()
+
+
+def busy(tx: Transaction) -> Sequence[RowMapping]:
+    """What holds devices now, as `ended` gives it."""
+    query = select(*_RAN).where(workload_table.c.state.in_(BUSY_STATES))
+    return tx.execute(query.order_by(workload_table.c.number)).mappings().all()
+
+
+def tried(tx: Transaction) -> frozenset[str]:
+    """Those that wait though they began before."""
+    table = workload_table.c
+    query = select(table.id).where(table.state == "waiting", table.attempts > 0)
+    return frozenset(tx.scalars(query))
+
+
+_RAN = tuple(
+    workload_table.c[name]
+    for name in (
+        "id",
+        "number",
+        "organisation",
+        "project",
+        "chip",
+        "wall_seconds_max",
+        "spec",
+        "blocked",
+        "why",
+        "submitted_at_us",
+        "attained_ms",
+        "pushed_out",
+        "pool",
+        "nodes",
+        "replicas",
+        "attempts",
+        "holds_until_us",
+        "running_since_us",
+        "ended_at_us",
+        "stretch_of",
+    )
+)

@@ -19,6 +19,7 @@ from yunhe.compute.scheduling.forecast import (
     Standing,
     Start,
     in_order,
+    put_off,
     start,
     unmet,
     unseen,
@@ -63,12 +64,11 @@ def tries_of(
 
     And wall times that end before a maintenance begins, where one that comes keeps it waiting.
     """
-    also, opens_us = [], None
+    also = []
     shut = request.blocked is not None and request.blocked.code in CLOSED
     asked = replace(request, blocked=None) if shut else request
     whole = replace(asked, sites=sites_of(spec, pools, able=able))
     if offered.limited(whole).sites == request.sites:  # else something else keeps it there
-        opens_us = offered.opens_us(whole) if shut else None
         for site in sorted({pool.site for pool in pools} - {*spec.sites}) if spec.sites else ():
             sites = sites_of(replace(spec, sites=(*spec.sites, site)), pools, able=able)
             if sites != whole.sites:
@@ -99,7 +99,26 @@ def tries_of(
         )
         for number, name in higher
     )
-    return Tries(tuple(also), passing, spec, opens_us)
+    return Tries(tuple(also), passing, spec, opens_us(spec, request, pools, able, offered))
+
+
+def opens_us(
+    spec: WorkloadSpec,
+    request: Request,
+    pools: Sequence[Pool],
+    able: Abilities,
+    offered: Offering,
+) -> int | None:
+    """When the maintenance is over that all of its pools are in; None: that is not the reason.
+
+    ``request``: as it was kept to what is open.
+    """
+    if request.blocked is None or request.blocked.code not in CLOSED:
+        return None
+    whole = replace(request, blocked=None, sites=sites_of(spec, pools, able=able))
+    if offered.limited(whole).sites != request.sites:  # something else keeps it there
+        return None
+    return offered.opens_us(whole)
 
 
 def _open(offered: Offering, request: Request) -> Request:
@@ -205,4 +224,5 @@ def _starts(view: View, asked: Request) -> tuple[Start, Start]:
         start(narrow, asked.id, view.policy, now_us=now_us, permille=part, steps=STEPS_MAX)
         for part in (USED_PERMILLE, 1_000)
     )
-    return in_order(early, late)
+    early, late = in_order(early, late)
+    return early, put_off(late, view.lateness, now_us=now_us)

@@ -8,7 +8,6 @@ one that finds the same job. Cost of a pass: three questions per thousand jobs, 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
@@ -45,7 +44,6 @@ MISSING_SECONDS = 300
 """A job the provider does not know for so long, though it took it, is lost."""
 CAPACITY_SECONDS = 60
 """How often it is asked what it has."""
-_log = logging.getLogger("yunhe.compute")
 
 
 class Driver:
@@ -65,6 +63,7 @@ class Driver:
         self._remote = remote
         self._vault = vault
         self._adapter = remote.adapter
+        self._named = False
 
     def anything(self) -> bool:
         """Whether there is something to look after; a read, for whoever looks often."""
@@ -125,9 +124,12 @@ class Driver:
         """Keep how the site keeps jobs apart and what it can, where the scheduler finds it."""
         with self._storage.database.read() as tx:
             news = self._news(tx)
-        if news:
+            closed = not self._named and following.unnamed_before(tx, self._adapter)
+        if news or closed:
             with self._applied(claim) as tx:
+                following.named_again(tx, self._adapter, now_us=_now(self))
                 store.set_site(tx, self._adapter, **news)
+        self._named = True
 
     def _news(self, tx: Transaction) -> dict[str, object]:
         """What is to be kept of the site itself and is not yet, or was otherwise."""

@@ -47,6 +47,8 @@ ABSENT = "compute.agent_absent"
 UNFETCHED = (ABSENT, "compute.agent_full")
 """Why an offer was withdrawn."""
 _NEVER = ("compute.entry_point_not_approved", "compute.entry_point_unknown")
+_ELSEWHERE = ("compute.forward_providers",)
+"""Why a site will not take what another one may: nobody knew what it is when work was placed."""
 _STREAMS: tuple[Stream, Stream] = ("stdout", "stderr")
 
 
@@ -290,6 +292,9 @@ def lost(tx: Transaction, job: RowMapping, why: Why, *, now_us: int) -> None:
 def refused(tx: Transaction, job: RowMapping, error: YunheError, *, now_us: int) -> None:
     """The provider will never take it as it is."""
     why = Why(error.code, (*error.params.items(),))
+    if error.code in _ELSEWHERE:
+        lost(tx, job, why, now_us=now_us)
+        return
     row = owner(tx, job)
     close(tx, job)
     if row is None:

@@ -79,6 +79,49 @@ def _opened(
     return _stand(tx, pool, "open", steps, reason, since_us=now_us, now_us=now_us)
 
 
+def strays(tx: Transaction, adapter: str) -> list[str]:
+    """Pools of a site that nobody names which are not closed for that: open, or lost before."""
+    found = [each.pool.id for each in _of(tx, adapter)]
+    standings, said = supply.standings(tx, found), supply.closings(tx, found)
+    reason, strays = silence.unnamed(adapter), []
+    for pool in found:
+        state = standings[pool].state if pool in standings else "open"
+        if state == "open" or (state == "down" and said.get(pool, reason) != reason):
+            strays.append(pool)
+    return strays
+
+
+def unnamed(tx: Transaction, adapter: str, *, now_us: int) -> bool:
+    """No worker looks after the site: its pools take nothing new. Whether that changed any.
+
+    Also one that somebody opened meanwhile: what it gets could never run.
+    """
+    reason = silence.unnamed(adapter)
+    found = strays(tx, adapter)
+    for pool in found:
+        _set(tx, pool, "down", reason, now_us=now_us)
+    return bool(found)
+
+
+def unnamed_before(tx: Transaction, adapter: str) -> list[str]:
+    """Pools that `unnamed` closed and nobody has opened since."""
+    found = [each.pool.id for each in _of(tx, adapter)]
+    standings, reason = supply.standings(tx, found), silence.unnamed(adapter)
+    closed = [pool for pool in found if pool in standings and standings[pool].state == "down"]
+    said = supply.closings(tx, closed) if closed else {}
+    return [pool for pool in closed if said.get(pool) == reason]
+
+
+def named_again(tx: Transaction, adapter: str, *, now_us: int) -> None:
+    """Open what `unnamed` closed; whether the site answers shows by itself."""
+    found = unnamed_before(tx, adapter)
+    reason = silence.said("compute.follow_named", site=adapter)
+    for pool in found:
+        _set(tx, pool, "open", reason, now_us=now_us)
+    if found:
+        admit(tx, now_us=now_us)
+
+
 def missed(tx: Transaction, adapter: str, *, now_us: int) -> None:
     """The site could not be reached: its pools go down once that has lasted."""
     seen_us = _seen_us(tx, adapter, now_us)
@@ -129,9 +172,13 @@ def _stand(
         by_hand = last is not None and not ours and last.at_us >= since_us
         if standing.state != "open" or by_hand:
             return False
-    supply.set_standing(tx, replace(standing, state=wanted))
-    supply.add_step(tx, pool, "state", wanted, reason=reason, by=BY, at_us=now_us)
+    _set(tx, pool, wanted, reason, now_us=now_us)
     return True
+
+
+def _set(tx: Transaction, pool: str, state: PoolState, reason: str, *, now_us: int) -> None:
+    supply.set_standing(tx, replace(supply.standing(tx, pool), state=state))
+    supply.add_step(tx, pool, "state", state, reason=reason, by=BY, at_us=now_us)
 
 
 def _resize(

@@ -14,6 +14,7 @@ from yunhe.compute.providers.sites import followed, named
 from yunhe.compute.reasons import Why, why_from
 from yunhe.compute.remote import store
 from yunhe.compute.remote.driver import Driver
+from yunhe.compute.remote.lookout import Lookout
 from yunhe.compute.remote.metering import Judged, Skew
 from yunhe.compute.remote.store import abilities, findings, left_open
 from yunhe.compute.utilisation.watching import Watcher
@@ -25,6 +26,7 @@ from yunhe.storage.service import Storage
 __all__ = [
     "Driver",
     "Judged",
+    "Lookout",
     "SiteView",
     "Watcher",
     "abilities",

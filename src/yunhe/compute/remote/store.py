@@ -161,7 +161,8 @@ def findings(
 def set_site(tx: Transaction, adapter: str, **values: object) -> None:
     """Set columns of what is known of a site."""
     _know(tx, adapter)
-    tx.execute(update(site_table).where(site_table.c.adapter == adapter).values(**values))
+    if values:
+        tx.execute(update(site_table).where(site_table.c.adapter == adapter).values(**values))
 
 
 def _know(tx: Transaction, adapter: str) -> None:

@@ -28,7 +28,7 @@ FOR_DEVICES = frozenset(
 """Reasons that are about devices, not about budget or rules."""
 CLOSED = frozenset(
     f"compute.waiting_{what}"
-    for what in ("maintenance", "nodes", "pool_closed", "silent", "site_none")
+    for what in ("maintenance", "nodes", "pool_closed", "silent", "site_none", "unnamed")
 )
 """Reasons that the end of other work does nothing about: something has to be opened again."""
 

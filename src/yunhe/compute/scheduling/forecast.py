@@ -2,8 +2,8 @@
 
 The forecast is the engine itself, run forward: what runs ends at its wall limit (the late end of
 the interval) or after the part of it that such work usually used (the early end); guaranteed
-windows begin and end. New arrivals are not foreseen, nor is budget that comes back when work ends
-early.
+windows begin and end. New arrivals are not foreseen one by one, nor is budget that comes back when
+work ends early; how late forecasts were of late (`hindsight`) puts the late end off.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from yunhe.compute.reasons import Change, Why
 from yunhe.compute.scheduling.engine import Engine, engine_of, opening_of, why_of
 from yunhe.compute.scheduling.events import Ended
 from yunhe.compute.scheduling.explaining import CLOSED
+from yunhe.compute.scheduling.hindsight import UNKNOWN, Lateness
 from yunhe.compute.scheduling.levels import Level
 from yunhe.compute.scheduling.policies import YUNHE, Policy, yielding
 from yunhe.compute.scheduling.state import Picture, Placement, Request
@@ -51,7 +52,8 @@ class Standing:
     early_us: int | None
     """Instant at which it starts at the earliest, as things stand; None: not within sight."""
     late_us: int | None
-    """Instant at which it starts at the latest, as things stand; None: not within sight."""
+    """Instant at which it starts at the latest, if forecasts are as late as of late; None: not
+    within sight."""
     alternatives: tuple[Change, ...]
     """Each alone would admit it now; the cheapest for whoever asked first."""
     sooner: tuple[Change, ...] = ()
@@ -83,11 +85,13 @@ def standing(
     used_permille: int = USED_PERMILLE,
     also: Sequence[Trial] | None = None,
     passing: Sequence[Trial] = (),
+    lateness: Lateness = UNKNOWN,
 ) -> Standing:
     """Where a request of the picture stands. *Errors*: `KeyError` where it does not wait there.
 
     `used_permille`: part of their wall limits that such work used, as what ran shows. ``also``: as
     of `offers`. ``passing``: trials that only a whole pass can judge, as of another class.
+    ``lateness``: what late ends are put off by.
 
     *Cost*: two forecasts of at most `STEPS_MAX` passes, looks for room for the alternatives, a pass
     for each of ``passing``; up to four forecasts more where nothing would admit it now.
@@ -118,16 +122,25 @@ def standing(
     notes = unseen(early, late, why)
     if not changes and late.at_us is not None:
         if len(picture.queue) <= SOONER_MAX:
-            sooner = _sooner(picture, asked, late.at_us, policy, now_us=now_us)
+            found_us = late.at_us
+            sooner = _sooner(picture, asked, found_us, policy, now_us=now_us, lateness=lateness)
         else:
             notes += (Change("compute.untried_sooner", (("most", SOONER_MAX),)),)
     if not found.complete:
         notes += (Change("compute.untried_more"),)
     notes += opening_of(engine, asked, why, now_us=now_us)
     rank = waiting.index(request) + 1
+    late_us = put_off(late, lateness, now_us=now_us).at_us
     return Standing(
-        rank, len(waiting), why, early.at_us, late.at_us, changes, sooner=sooner, notes=notes
+        rank, len(waiting), why, early.at_us, late_us, changes, sooner=sooner, notes=notes
     )
+
+
+def put_off(late: Start, lateness: Lateness, *, now_us: int) -> Start:
+    """The late end, as much later as forecasts were of late."""
+    if late.at_us is None:
+        return late
+    return replace(late, at_us=lateness.later(late.at_us, at_us=now_us))
 
 
 def in_order(early: Start, late: Start) -> tuple[Start, Start]:
@@ -213,7 +226,13 @@ def _passes(picture: Picture, request: Request, policy: Policy, *, now_us: int) 
 
 
 def _sooner(
-    picture: Picture, request: Request, late_us: int, policy: Policy, *, now_us: int
+    picture: Picture,
+    request: Request,
+    late_us: int,
+    policy: Policy,
+    *,
+    now_us: int,
+    lateness: Lateness,
 ) -> tuple[Change, ...]:
     """Halves of what it asks for with which it would start sooner at the latest, soonest first."""
     halves: list[tuple[str, int, Callable[[int], Request]]] = [
@@ -228,7 +247,8 @@ def _sooner(
         then = start(_changed(picture, made(amount)), request.id, policy, now_us=now_us,
                      permille=1_000)  # fmt: skip
         if then.at_us is not None and then.at_us < late_us:
-            params = ("asked", f"{name}={amount}"), ("late", iso(then.at_us))
+            last_us = lateness.later(then.at_us, at_us=now_us)
+            params = ("asked", f"{name}={amount}"), ("late", iso(last_us))
             found.append((then.at_us, Change("compute.change_sooner", params)))
     return tuple(change for _, change in sorted(found, key=lambda each: each[0]))
 

@@ -20,7 +20,7 @@ from yunhe.compute.supply.domain import (
     overlapping,
 )
 from yunhe.compute.supply.losing import lose
-from yunhe.compute.supply.own import grown_faults
+from yunhe.compute.supply.own import Stock, held_to_stock
 from yunhe.compute.windows.checking import Shut
 from yunhe.compute.windows.grounds import broken_by
 from yunhe.kernel.clock import iso
@@ -74,7 +74,22 @@ def change(
     if jurisdiction is not None and not _JURISDICTION.fullmatch(jurisdiction):
         wrong = (("value", jurisdiction[:40]),)
         findings.append(Finding("jurisdiction", "compute.jurisdiction_invalid", wrong))
-    refuse("compute.offer_invalid", findings or _not_here(storage, pool_id, state))
+    refuse("compute.offer_invalid", findings)
+    return held_to_stock(
+        lambda stock: _change(storage, pool_id, state, jurisdiction, stock, reason=reason, by=by)
+    )
+
+
+def _change(
+    storage: Storage,
+    pool_id: str,
+    state: str | None,
+    jurisdiction: str | None,
+    stock: Stock,
+    *,
+    reason: str,
+    by: str,
+) -> Standing:
     now_us = storage.clock.now_us()
     with storage.database.begin() as tx:
         pool = reached(tx, pool_id)
@@ -84,6 +99,9 @@ def change(
             next((known for known in POOL_STATES if known == state), before.state),
             before.jurisdiction if jurisdiction is None else jurisdiction,
         )
+        if before.state == "down" and said.state != "down":
+            lacking = stock.lacks(tx, pool.chip, pool.devices, adapter=pool.adapter, where="state")
+            refuse("compute.offer_invalid", lacking)
         store.set_standing(tx, said)
         for what in ("state", "jurisdiction"):
             value = getattr(said, what)
@@ -94,17 +112,6 @@ def change(
         if lost or said != before:
             admit(tx, now_us=now_us)
     return said
-
-
-def _not_here(storage: Storage, pool_id: str, state: str | None) -> list[Finding]:
-    """Why a pool of this machine that is down cannot open again."""
-    if state in {None, "down"}:
-        return []
-    with storage.database.read() as tx:
-        pool, before = pools.pool(tx, pool_id), store.standing(tx, pool_id)
-    if pool is None or before.state != "down":
-        return []
-    return grown_faults(storage, pool_id, pool.devices, where="state")
 
 
 def set_price(  # noqa: PLR0913 - each named; a price has as many parts

@@ -16,9 +16,9 @@ from yunhe.compute.scheduling.fitting import DEVICES_MAX
 from yunhe.compute.specs import amount_faults, key_faults, text_faults
 from yunhe.compute.supply import store
 from yunhe.compute.supply.changing import reached
-from yunhe.compute.supply.domain import NODE_STATES, Node, NodeRow
+from yunhe.compute.supply.domain import NODE_STATES, Node, NodeRow, NodeState
 from yunhe.compute.supply.losing import lose
-from yunhe.compute.supply.own import grown_faults
+from yunhe.compute.supply.own import Stock, held_to_stock
 from yunhe.kernel.errors import Conflict, Finding, NotFound
 from yunhe.kernel.ids import derived_id
 from yunhe.storage.database import Transaction
@@ -100,11 +100,25 @@ def come(
     ``compute.pool_unknown``; `Conflict` ``compute.pool_flat`` for a pool without nodes,
     ``compute.nodes_differ``.
     """
+    return held_to_stock(
+        lambda stock: _come(storage, pool_id, rows, stock, key=key, reason=reason, by=by)
+    )
+
+
+def _come(
+    storage: Storage,
+    pool_id: str,
+    rows: Sequence[NodeRow],
+    stock: Stock,
+    *,
+    key: str,
+    reason: str,
+    by: str,
+) -> list[Node]:
     batch = derived_id("nodes", pool_id, key)
     now_us = storage.clock.now_us()
-    lacking = _lacking(storage, pool_id, rows, batch=batch)
     with storage.database.begin() as tx:
-        reached(tx, pool_id)
+        pool = reached(tx, pool_id)
         there = store.nodes(tx, pool_id)
         before = [node for node in there if node.batch == batch]
         if before:
@@ -112,7 +126,13 @@ def come(
                 raise Conflict("compute.nodes_differ", key=key)
             return before
         findings = [*key_faults(key), *text_faults("reason", reason)]
-        findings += list(node_faults(rows, there=len(there))) or lacking
+        findings += list(node_faults(rows, there=len(there))) or stock.lacks(
+            tx,
+            pool.chip,
+            sum(row.count * row.devices for row in rows),
+            adapter=pool.adapter,
+            where="nodes",
+        )
         if not rows:
             findings.append(Finding("nodes", "compute.nodes_none"))
         refuse("compute.offer_invalid", findings)
@@ -126,19 +146,6 @@ def come(
         store.add_step(tx, pool_id, "nodes_came", detail, reason=reason, by=by, at_us=now_us)
         admit(tx, now_us=now_us)
     return made
-
-
-def _lacking(
-    storage: Storage, pool_id: str, rows: Sequence[NodeRow], *, batch: str
-) -> list[Finding]:
-    """Why this machine does not have what is to come to a pool of it; none of what came before."""
-    with storage.database.read() as tx:
-        if any(node.batch == batch for node in store.nodes(tx, pool_id)):
-            return []
-    if any(node_faults(rows)):
-        return []
-    more = sum(row.count * row.devices for row in rows)
-    return grown_faults(storage, pool_id, more, where="nodes")
 
 
 def change_node(
@@ -158,13 +165,22 @@ def change_node(
         findings.append(Finding("state", "compute.pool_state_unknown", params))
     refuse("compute.offer_invalid", findings)
     assert wanted is not None  # noqa: S101 - refused above
+    return held_to_stock(
+        lambda stock: _change_node(storage, pool_id, position, wanted, stock, reason=reason, by=by)
+    )
+
+
+def _change_node(
+    storage: Storage,
+    pool_id: str,
+    position: int,
+    wanted: NodeState,
+    stock: Stock,
+    *,
+    reason: str,
+    by: str,
+) -> Node:
     now_us = storage.clock.now_us()
-    if wanted != "gone":
-        with storage.database.read() as tx:
-            known = store.node(tx, pool_id, position)
-        if known is not None and known.state == "gone":
-            found = grown_faults(storage, pool_id, known.devices, where="state")
-            refuse("compute.offer_invalid", found)
     with storage.database.begin() as tx:
         pool = reached(tx, pool_id)
         before = store.node(tx, pool_id, position)
@@ -172,6 +188,11 @@ def change_node(
             raise NotFound("compute.node_unknown", pool=pool_id, node=str(position))
         if before.state == wanted:
             return before
+        if before.state == "gone":
+            lacking = stock.lacks(
+                tx, pool.chip, before.devices, adapter=pool.adapter, where="state"
+            )
+            refuse("compute.offer_invalid", lacking)
         said = replace(before, state=wanted, reason=reason, by=by, at_us=now_us)
         store.set_node(tx, said)
         _counted(tx, pool_id)

@@ -42,7 +42,7 @@ from yunhe.compute.supply.domain import (
     price_at,
 )
 from yunhe.compute.supply.nodes import change_node, come, node_faults, set_up
-from yunhe.compute.supply.own import here_faults, sold_here
+from yunhe.compute.supply.own import sold_here
 from yunhe.compute.supply.rating import decide, dispute, normalised, publish
 from yunhe.storage.database import Transaction
 
@@ -73,7 +73,6 @@ __all__ = [
     "dispute",
     "disputes",
     "end_price",
-    "here_faults",
     "node_faults",
     "nodes",
     "normalised",

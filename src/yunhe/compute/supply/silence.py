@@ -30,11 +30,18 @@ def without(site: str, chip: str) -> str:
     return said("compute.follow_none", site=site, chip=chip)
 
 
+def unnamed(site: str) -> str:
+    """That no worker names it."""
+    return said("compute.follow_unnamed", site=site)
+
+
 def waiting_for(pool: Pool, reason: str) -> Why | None:
     """Why work waits for a pool that was closed for such a reason; None for another."""
     params = ("pool", pool.id), ("site", pool.adapter)
     if reason in (silent(pool.adapter), absent(pool.adapter)):
         return Why("compute.waiting_silent", params)
+    if reason == unnamed(pool.adapter):
+        return Why("compute.waiting_unnamed", params)
     if reason == without(pool.adapter, pool.chip):
         return Why("compute.waiting_site_none", (*params, ("chip", pool.chip)))
     return None

@@ -75,7 +75,7 @@ def give(  # noqa: PLR0913 - each named; a window has as many parts
     findings += amount_faults("devices", devices, least=1, most=DEVICES_MAX)
     with storage.database.begin() as tx:
         identity.require(tx, given_by, "operator")
-        organisation, own, chip, ends_us = _award(tx, award, pool)
+        organisation, own, chip, starts_us, ends_us = _award(tx, award, pool)
         one = Guarantee(
             id=name,
             award=award,
@@ -102,7 +102,7 @@ def give(  # noqa: PLR0913 - each named; a window has as many parts
             return there[0]
         if project:
             identity.project(tx, project, organisation=organisation)
-        findings += _period_faults(one, now_us=now_us, ends_us=ends_us)
+        findings += _period_faults(one, now_us=now_us, starts_us=starts_us, ends_us=ends_us)
         if not findings:
             findings += _room_faults(tx, one, now_us=now_us, latest_us=ends_us)
         refuse("compute.window_invalid", findings)
@@ -209,8 +209,8 @@ def _used(picture: Picture, *, now_us: int) -> dict[str, tuple[int, int]]:
     }
 
 
-def _award(tx: Transaction, award: str, pool: str) -> tuple[str, str, str, int]:
-    """Organisation, project and chip of an award or application, and until when it lasts.
+def _award(tx: Transaction, award: str, pool: str) -> tuple[str, str, str, int, int]:
+    """Organisation, project and chip of an award or application, and from and until when it lasts.
 
     Of one for several chips it is the chip of the pool that is named, if that is one of them.
     """
@@ -218,14 +218,16 @@ def _award(tx: Transaction, award: str, pool: str) -> tuple[str, str, str, int]:
     if found:
         status = found[0].award
         chip = _chip(tx, status.chip, status.accepts, pool)
-        return status.organisation, "", chip, status.expires_at_us
+        return status.organisation, "", chip, 0, status.expires_at_us
     asked = applications.application(tx, award)
     if asked is None or asked.state != "awarded" or not asked.ends_at_us or not asked.granted_ms:
         raise NotFound("compute.award_unknown", award=award[:64])
     said = asked.proposal
     given = spans.of(tx, award)
     chip, accepts = (given[-1].chip, given[-1].accepts) if given else (said.chip, None)
-    return said.organisation, said.project, _chip(tx, chip, accepts, pool), asked.ends_at_us
+    starts_us = min((each.starts_at_us for each in given), default=0)
+    on = _chip(tx, chip, accepts, pool)
+    return said.organisation, said.project, on, starts_us, asked.ends_at_us
 
 
 def _chip(tx: Transaction, word: str, accepts: Accepted | None, pool: str) -> str:
@@ -247,9 +249,13 @@ def _size(one: Guarantee) -> tuple[int, int]:
     return one.devices, one.until_us
 
 
-def _period_faults(one: Guarantee, *, now_us: int, ends_us: int) -> Iterator[Finding]:
+def _period_faults(
+    one: Guarantee, *, now_us: int, starts_us: int, ends_us: int
+) -> Iterator[Finding]:
     if one.from_us < now_us:
         yield Finding("from", "compute.period_past", (("now", iso(now_us)),))
+    elif one.from_us < starts_us:
+        yield Finding("from", "compute.window_before_award", (("begins", iso(starts_us)),))
     if one.until_us <= one.from_us:
         yield Finding("until", "compute.period_empty")
     if one.until_us > ends_us:

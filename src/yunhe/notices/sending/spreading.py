@@ -9,7 +9,7 @@ from yunhe.identity.domain import ROLES, Member
 from yunhe.kernel.ids import derived_id
 from yunhe.notices import store as feed
 from yunhe.notices.choosing import default_preference
-from yunhe.notices.domain import PROGRAMME, Addressees, Notice
+from yunhe.notices.domain import REACH, Addressees, Notice
 from yunhe.notices.sending import store
 from yunhe.notices.webhooks import store as webhooks
 from yunhe.storage.database import Transaction
@@ -57,17 +57,11 @@ def _spread_one(
 
 
 def _organisations(tx: Transaction, notice: Notice) -> list[str]:
-    if notice.organisation != PROGRAMME:
+    kind = REACH.get(notice.organisation)
+    if kind is None:
         return [notice.organisation]
-    return [
-        organisation
-        for organisation in webhooks.organisations_with(tx)
-        if _of_operator(tx, organisation)
-    ]
-
-
-def _of_operator(tx: Transaction, organisation: str) -> bool:
-    return identity.organisation(tx, organisation).kind == "operator"
+    there = webhooks.organisations_with(tx)
+    return [each for each in there if identity.organisation(tx, each).kind == kind]
 
 
 def _wanting(tx: Transaction, notice: Notice, to: Addressees) -> Iterator[str]:
@@ -93,13 +87,16 @@ def _members(tx: Transaction, notice: Notice, to: Addressees) -> Iterator[Member
     if to.member:
         yield identity.member(tx, to.member)
     elif to.roles:
-        whose = notice.organisation if notice.organisation != PROGRAMME else None
+        kind = REACH.get(notice.organisation)
+        whose = notice.organisation if kind is None else None
         seen: set[str] = set()
         for role in (known for known in ROLES if known in to.roles):
             for member in identity.members_with_role(
                 tx, role, organisation=whose, project=notice.project
             ):
-                if member.id not in seen and (whose or _of_operator(tx, member.organisation)):
+                if member.id in seen:
+                    continue
+                if kind is None or identity.organisation(tx, member.organisation).kind == kind:
                     seen.add(member.id)
                     yield member
     else:

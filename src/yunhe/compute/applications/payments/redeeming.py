@@ -8,7 +8,7 @@ from dataclasses import replace
 from yunhe.compute.applications import checks, deciding, ruling, states, telling
 from yunhe.compute.applications import store as applications
 from yunhe.compute.applications.domain import RULES, Affiliation, Application, Payment
-from yunhe.compute.applications.payments import paying, store
+from yunhe.compute.applications.payments import paying, pressing, store
 from yunhe.compute.applications.programmes import rules_of
 from yunhe.compute.applications.rules import RuleSet, Ruling, rule_on
 from yunhe.compute.applications.vocabulary import Value
@@ -89,7 +89,7 @@ def confirm(storage: Storage, application_id: str, number: int, *, reason: str, 
         checks.member_of(tx, by, provider)
         if one.confirmed_by:
             return one
-        states.require("confirm", found.state, application=found.id)
+        states.require_of("confirm", found)
         _require_open(one, ("open", "asked"))
         refuse("compute.decision_invalid", list(reason_faults(reason)))
         store.change(tx, one, confirmed_by=by)
@@ -118,7 +118,7 @@ def redeem(
         checks.member_of(tx, by, found.proposal.organisation)
         if one.state in ("asked", "paid") and dict(one.evidence) == dict(evidence):
             return one
-        states.require("redeem", found.state, application=found.id)
+        states.require_of("redeem", found)
         now_us = storage.clock.now_us()
         if one.state == "open" and one.lapses_at_us <= now_us:  # the clock has not come by yet
             one = replace(one, state="lapsed")
@@ -132,7 +132,12 @@ def redeem(
         store.change(tx, one, state="asked", asked_by=by, evidence=dict(evidence))
         store.show(tx, one, evidence)
         _note(tx, one, "payment_asked", by=by, reason=reason, at_us=now_us)
-        telling.payment_due(tx, found, rules, number=number, at_us=now_us)
+        times = pressing.asked(tx, one).times
+        telling.payment_over(tx, found, number=number, times=times - 1, at_us=now_us)
+        due_us = pressing.due_us(rules, now_us)
+        telling.payment_due(
+            tx, found, rules, number=number, times=times, due_us=due_us, at_us=now_us
+        )
         return payment(tx, application_id, number)
 
 
@@ -152,7 +157,7 @@ def decide_payment(
         one = payment(tx, application_id, number)
         if verdict == "pay" and one.state == "paid" and one.decided_by == by:
             return one
-        states.require("pay", found.state, application=found.id)
+        states.require_of("pay", found)
         _require_open(one, ("asked",))
         rules = rules_of(tx, found.proposal.programme)
         checks.require_decider(tx, rules, "verifier", application=found, by=by)
@@ -167,7 +172,13 @@ def decide_payment(
             store.change(tx, one, state="open")
             store.show(tx, one, {})
             _note(tx, one, "payment_returned", by=by, reason=reason, at_us=now_us)
-        telling.payment_over(tx, found, number=number, at_us=now_us)
+        times = pressing.asked(tx, one).times
+        telling.payment_over(tx, found, number=number, times=times, at_us=now_us)
+        if verdict == "return":
+            by_us = one.lapses_at_us
+            telling.payment_returned(
+                tx, found, number=number, times=times, by_us=by_us, at_us=now_us
+            )
         return payment(tx, application_id, number)
 
 
@@ -301,4 +312,5 @@ def lapse(tx: Transaction, one: Payment, *, now_us: int) -> None:
     applications.change(tx, one.application, amount_minor=total)
     _note(tx, one, "payment_lapsed", by=RULES, reason="redeem_days", at_us=now_us)
     found = ruling.application(tx, one.application)
-    telling.payment_over(tx, found, number=one.number, at_us=now_us)
+    times = pressing.asked(tx, one).times
+    telling.payment_over(tx, found, number=one.number, times=times, at_us=now_us)

@@ -65,6 +65,13 @@ def late(tx: Transaction, *, before_us: int, state: str, limit: int) -> list[Pay
     return [_payment(found) for found in tx.execute(query).mappings()]
 
 
+def asked(tx: Transaction) -> list[Payment]:
+    """Payments that were asked for and wait for a decision. Cost: their rows, by index."""
+    order = _TABLE.c.application, _TABLE.c.number
+    query = select(_TABLE).where(_TABLE.c.state == "asked").order_by(*order)
+    return [_payment(found) for found in tx.execute(query).mappings()]
+
+
 def show(tx: Transaction, payment: Payment, evidence: Mapping[str, str]) -> None:
     """Keep what each document serves as, instead of what was shown for this payment before."""
     table = evidence_table
