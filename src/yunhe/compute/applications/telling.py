@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 from yunhe.compute.applications import checks
 from yunhe.compute.applications.domain import Application
 from yunhe.compute.applications.rules import OWN, RuleSet
@@ -189,88 +191,32 @@ def _params(application: Application) -> dict[str, str | int]:
     }
 
 
-def payment_due(
+PaymentWaits = Literal["payment_due", "payment_soon", "payment_late"]
+"""A payment was asked for; its decision is due soon; it is late."""
+
+
+def payment_waits(
     tx: Transaction,
     application: Application,
     rules: RuleSet,
+    what: PaymentWaits,
     *,
     number: int,
     times: int,
     due_us: int,
     at_us: int,
 ) -> None:
-    """A payment waits for a decision; ``times``: how often it was asked for, 1 for the first."""
-    _payment(
-        tx,
-        application,
-        key=_payment_key("payment_due", application, number, times),
-        kind="application_due",
-        roles=rules.deciders["verifier"].roles,
-        due_us=due_us,
-        at_us=at_us,
-    )
+    """Tell who decides, and once it is late more people of the programme.
 
-
-def payment_soon(
-    tx: Transaction,
-    application: Application,
-    rules: RuleSet,
-    *,
-    number: int,
-    times: int,
-    due_us: int,
-    at_us: int,
-) -> None:
-    """Its decision is due soon."""
-    _payment(
-        tx,
-        application,
-        key=_payment_key("payment_soon", application, number, times),
-        kind="application_due",
-        roles=rules.deciders["verifier"].roles,
-        due_us=due_us,
-        at_us=at_us,
-    )
-
-
-def payment_late(
-    tx: Transaction,
-    application: Application,
-    _: RuleSet,
-    *,
-    number: int,
-    times: int,
-    due_us: int,
-    at_us: int,
-) -> None:
-    """Its decision is late: more people of the programme learn of it."""
-    _payment(
-        tx,
-        application,
-        key=_payment_key("payment_late", application, number, times),
-        kind="application_overdue",
-        roles=ESCALATED,
-        due_us=due_us,
-        at_us=at_us,
-    )
-
-
-def _payment(
-    tx: Transaction,
-    application: Application,
-    *,
-    key: str,
-    kind: Kind,
-    roles: tuple[str, ...],
-    due_us: int,
-    at_us: int,
-) -> None:
+    ``times``: how often the payment was asked for, 1 for the first.
+    """
+    late = what == "payment_late"
     notices.notify(
         tx,
-        key=key,
-        kind=kind,
+        key=_payment_key(what, application, number, times),
+        kind="application_overdue" if late else "application_due",
         organisation=PROGRAMME,
-        role=roles,
+        role=ESCALATED if late else rules.deciders["verifier"].roles,
         subject=application.id,
         params=_params(application) | {"state": "payment", "due": iso(due_us)[:10]},
         at_us=at_us,
@@ -298,8 +244,7 @@ def payment_over(
     tx: Transaction, application: Application, *, number: int, times: int, at_us: int
 ) -> None:
     """What it waited for was done: decided, asked for again, or lapsed."""
-    names = ("payment_due", "payment_soon", "payment_late")
-    keys = [_payment_key(name, application, number, times) for name in names]
+    keys = [_payment_key(what, application, number, times) for what in get_args(PaymentWaits)]
     keys += [
         _payment_key("payment_returned", application, number, each) for each in range(1, times + 1)
     ]

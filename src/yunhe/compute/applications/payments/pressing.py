@@ -69,8 +69,16 @@ def press(tx: Transaction, *, now_us: int) -> int:
         what = ESCALATED if late else REMINDED
         if was.told & {what, ESCALATED} or now_us < due - REMIND_US:
             continue
-        tell = telling.payment_late if late else telling.payment_soon
-        tell(tx, found, rules, number=one.number, times=was.times, due_us=due, at_us=now_us)
+        telling.payment_waits(
+            tx,
+            found,
+            rules,
+            "payment_late" if late else "payment_soon",
+            number=one.number,
+            times=was.times,
+            due_us=due,
+            at_us=now_us,
+        )
         ruling.note(
             tx,
             found.id,

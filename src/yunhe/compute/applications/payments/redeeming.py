@@ -135,8 +135,15 @@ def redeem(
         times = pressing.asked(tx, one).times
         telling.payment_over(tx, found, number=number, times=times - 1, at_us=now_us)
         due_us = pressing.due_us(rules, now_us)
-        telling.payment_due(
-            tx, found, rules, number=number, times=times, due_us=due_us, at_us=now_us
+        telling.payment_waits(
+            tx,
+            found,
+            rules,
+            "payment_due",
+            number=number,
+            times=times,
+            due_us=due_us,
+            at_us=now_us,
         )
         return payment(tx, application_id, number)
 
